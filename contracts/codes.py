@@ -1,0 +1,77 @@
+"""Numbers that stand on the chain, by name. A number once used is never given another meaning."""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+
+class Refusal(IntEnum):
+    """Why a record was not booked (money.md §8); the lowest failing one stands. 0 is acceptance."""
+
+    ACCEPTED = 0
+    NOT_ENROLLED = 1
+    WINDOW = 2
+    STALE = 3
+    CUM_FALLS = 4
+    OWN = 5
+    SIGNATURE = 6
+    SUM = 7
+    CAP = 8
+    GAP = 9
+    DAY = 10
+    FORKED = 11
+    NOT_ITS_CLEARING_HOUSE = 12
+    RANGE = 13
+
+
+class Role(IntEnum):
+    """What an organisation may do (architecture.md §4, money.md §6)."""
+
+    CITY = 1
+    OPERATOR = 2
+    BANK = 3
+    MERCHANT = 4
+    HOSPITAL = 5
+    PHARMACY = 6
+    INSURER = 7
+    ELECTION_OFFICE = 8
+    TRUSTEE = 9
+    DEVICE_OWNER = 10
+    AUDITOR = 11
+    CLEARING_HOUSE = 12
+    ELIGIBILITY_REGISTRY = 13
+    GUARANTOR = 14
+
+
+class Purpose(IntFlag):
+    """What one of an organisation's sender keys may be used for (money.md §6)."""
+
+    ADMINISTER = 1
+    ISSUE = 2
+    SETTLE = 4
+    APPROVE = 8
+    ATTEST = 16
+
+
+class Mode(IntEnum):
+    """Modes of transport (interfaces.md §2). The number is the mode's bit in a card's voucher profile."""
+
+    SUBWAY = 0
+    GTX = 1
+    TRUNK = 2
+    BRANCH = 3
+    CIRCULAR = 4
+    VILLAGE = 5
+    EXPRESS = 6
+    NIGHT = 7
+    AIRPORT = 8
+
+
+class RiderClass(IntEnum):
+    """Fare class of a rider (fares.md §1), as CardCertificate.riderClass carries it."""
+
+    ADULT = 1
+    YOUTH = 2
+    CHILD = 3
+    INFANT = 4
+    FREE = 5

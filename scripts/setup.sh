@@ -1,0 +1,7 @@
+#!/bin/sh
+# Makes the virtual environment from the hashed lock, and installs the servers that tests start by themselves.
+set -eu
+"${PY}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Dure needs Python 3.11 or newer" >&2; exit 1; }
+[ -x "${VENV}/bin/python" ] || "${PY}" -m venv "${VENV}"
+"${VENV}/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+"${VENV}/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
