@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from eth_hash import Keccak256
+from eth_hash.main import Keccak256
 from eth_hash.utils import load_backend
 
 # The backend is named, not discovered: the one that `auto` would pick is ten times slower on short inputs.
