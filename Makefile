@@ -31,7 +31,7 @@ fuzz soak faults long: setup
 	DURE_BUDGET=$@ $(BIN)/python -m pytest -n $(WORKERS) -m "long" --timeout 0
 
 lock: setup
-	$(BIN)/pip-compile --quiet --strip-extras --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --no-header --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) var bench.json build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
