@@ -1,0 +1,316 @@
+"""What can go wrong with a fare. Codes: 1xx tariff, network and quotes; 2xx at a reader; 3xx at clearing;
+4xx adjustments and settlement.
+
+    FareError                     FARE-000
+    ├── ReaderRefusal             FARE-200  the gate stays shut
+    │   ├── CertificateRefused    FARE-201  card or reader certificate does not hold
+    │   ├── OutsideWindow         FARE-202  the card is not valid today
+    │   ├── StateRefused          FARE-203  the state shown does not hold
+    │   ├── CardDenied            FARE-204  on the denylist
+    │   ├── PassBack              FARE-205  the same card again within seconds
+    │   ├── CeilingReached        FARE-206  offline ceilings of this reader
+    │   ├── CapReached            FARE-207  the card's monthly offline cap
+    │   ├── PenaltyOutstanding    FARE-208  too large an unpaid penalty
+    │   ├── OutBeforeIn           FARE-209  a tap-off without its tap-on
+    │   ├── ClockRefused          FARE-210  times that cannot be
+    │   ├── DenylistStale         FARE-211  the denylist is too old to open by
+    │   ├── ReaderFull            FARE-212  the offline store is full
+    │   ├── CompletionRefused     FARE-213  the card's signature does not complete this offer
+    │   └── DenylistRefused       FARE-214  an update of the denylist that does not hold
+    ├── UploadError               FARE-300  an upload or an entry of it is not taken
+    │   ├── Malformed             FARE-301  unreadable bytes
+    │   ├── UnknownReader         FARE-302  no known operator vouches for the reader
+    │   ├── ReaderExpired         FARE-303  the reader's certificate was not valid then
+    │   ├── ReaderSignature       FARE-304  the reader's signature does not hold
+    │   ├── UnknownCard           FARE-305  no known guarantor vouches for the card
+    │   ├── CardSignature         FARE-306  the card's signature does not hold
+    │   ├── ContextMismatch       FARE-307  state and tap do not belong together
+    │   ├── FutureClock           FARE-308  a tap from the future
+    │   ├── StaleClock            FARE-309  a tap older than can still be settled
+    │   ├── ChainBroken           FARE-310  the reader's chain does not join
+    │   ├── UnknownPlace          FARE-311  a station, line or operator that the reader cannot speak for
+    │   ├── WrongClass            FARE-312  not the class of the card's certificate
+    │   ├── WrongTariff           FARE-313  not the tariff of the journey's first tap-on
+    │   ├── WrongAmounts          FARE-314  sums that cannot follow from a tap
+    │   ├── ClonedCard            FARE-315  two states signed for one sequence number
+    │   └── OutOfWindow           FARE-316  outside the card's days
+    └── SettlementError           FARE-400  a record, batch or correction cannot be made
+        ├── NotYet                FARE-401  too early for this step
+        ├── NothingToAdjust       FARE-402  no record or amount that could be corrected
+        ├── BatchLost             FARE-403  a submitted batch is not found on the chain
+        └── Unallocatable         FARE-404  a late tap that no record's suspense explains
+"""
+
+from __future__ import annotations
+
+from services.errors import ServiceError
+
+
+class FareError(ServiceError):
+    """Something about a fare is wrong."""
+
+    code = "FARE-000"
+
+
+class ReaderRefusal(FareError):
+    """The reader does not open for this card."""
+
+    code = "FARE-200"
+    do = "Show another card, or ask the station's staff."
+    ko = "이 카드로는 탑승할 수 없습니다."
+
+
+class CertificateRefused(ReaderRefusal):
+    """A certificate that was shown is not signed by anybody this reader knows."""
+
+    code = "FARE-201"
+    do = "Fetch a new certificate for the card from its bank."
+    ko = "카드 인증서를 확인할 수 없습니다."
+
+
+class OutsideWindow(ReaderRefusal):
+    """The card is not valid on this service day."""
+
+    code = "FARE-202"
+    do = "Use this month's card."
+    ko = "카드 사용 기간이 아닙니다."
+
+
+class StateRefused(ReaderRefusal):
+    """The last state that was shown is not signed, or not this card's."""
+
+    code = "FARE-203"
+    do = "Restore the card in the wallet; its last state is damaged."
+    ko = "카드의 마지막 상태가 올바르지 않습니다."
+
+
+class CardDenied(ReaderRefusal):
+    """The card stands on the denylist."""
+
+    code = "FARE-204"
+    do = "Ask the card's bank for the reason; it lifts the block."
+    ko = "사용이 정지된 카드입니다."
+
+
+class PassBack(ReaderRefusal):
+    """The same card was at this gate a moment ago."""
+
+    code = "FARE-205"
+    do = "Wait three seconds; one card opens for one person."
+    ko = "잠시 후 다시 찍어 주세요."
+
+
+class CeilingReached(ReaderRefusal):
+    """What this reader may open for one card while offline is used up."""
+
+    code = "FARE-206"
+    do = "Use a reader that is online."
+    ko = "오프라인 이용 한도를 넘었습니다."
+
+
+class CapReached(ReaderRefusal):
+    """The card's monthly sum reaches its cap."""
+
+    code = "FARE-207"
+    do = "Top the card up; the bank then issues a certificate with a higher cap."
+    ko = "카드 이용 한도를 넘었습니다."
+
+
+class PenaltyOutstanding(ReaderRefusal):
+    """A penalty too large to carry on is unpaid."""
+
+    code = "FARE-208"
+    do = "Settle the missing tap-off at the station's office."
+    ko = "미납 추가운임을 먼저 정산해 주세요."
+
+
+class OutBeforeIn(ReaderRefusal):
+    """A tap-off without a tap-on that it could close."""
+
+    code = "FARE-209"
+    do = "Settle at the station's office."
+    ko = "승차 기록이 없습니다."
+
+
+class ClockRefused(ReaderRefusal):
+    """The times of the card's last tap and of this reader cannot both be right."""
+
+    code = "FARE-210"
+    do = "Have the reader's clock set; more than 90 seconds of skew is refused."
+    ko = "단말기 시각이 맞지 않습니다."
+
+
+class DenylistStale(ReaderRefusal):
+    """The reader's denylist is too old to open by."""
+
+    code = "FARE-211"
+    do = "Bring the reader online."
+    ko = "단말기가 오래 오프라인 상태입니다."
+
+
+class ReaderFull(ReaderRefusal):
+    """The reader's store of taps not uploaded yet is full."""
+
+    code = "FARE-212"
+    do = "Bring the reader online, so that it can upload."
+    ko = "단말기 저장 공간이 가득 찼습니다."
+
+
+class CompletionRefused(ReaderRefusal):
+    """The answer of the card does not complete the offer."""
+
+    code = "FARE-213"
+    do = "Tap again."
+    ko = "카드를 다시 찍어 주세요."
+
+
+class DenylistRefused(ReaderRefusal):
+    """An update of the denylist does not hold or does not follow."""
+
+    code = "FARE-214"
+    do = "Fetch the full list from the clearing house."
+    ko = "정지 목록을 갱신하지 못했습니다."
+
+
+class UploadError(FareError):
+    """An upload of taps, or one entry of it, is not taken. It is kept for the operator to see."""
+
+    code = "FARE-300"
+    do = "Look at the entry in the refusals; the reader keeps it until it is taken or explained."
+    ko = "탭 기록을 받을 수 없습니다."
+
+
+class Malformed(UploadError):
+    """The bytes are no entry."""
+
+    code = "FARE-301"
+    do = "Send the entry again."
+    exit_code = 2
+
+
+class UnknownReader(UploadError):
+    """No operator that the clearing house knows vouches for the reader."""
+
+    code = "FARE-302"
+    do = "Have the operator sign a certificate for the reader."
+
+
+class ReaderExpired(UploadError):
+    """The reader's certificate was not valid when the tap was made."""
+
+    code = "FARE-303"
+    do = "Renew the reader's certificate; it lasts seven days."
+
+
+class ReaderSignature(UploadError):
+    """The reader did not sign this."""
+
+    code = "FARE-304"
+
+
+class UnknownCard(UploadError):
+    """No guarantor that the clearing house knows vouches for the card."""
+
+    code = "FARE-305"
+    do = "Send the card's certificate along with its taps."
+
+
+class CardSignature(UploadError):
+    """The card did not sign this state."""
+
+    code = "FARE-306"
+
+
+class ContextMismatch(UploadError):
+    """The state's context is not made from this reader, predecessor and tap."""
+
+    code = "FARE-307"
+
+
+class FutureClock(UploadError):
+    """The tap's time lies ahead of the clearing house's clock."""
+
+    code = "FARE-308"
+    do = "Set the reader's clock."
+
+
+class StaleClock(UploadError):
+    """The tap is older than a card may still be settled."""
+
+    code = "FARE-309"
+
+
+class ChainBroken(UploadError):
+    """The entry does not join the reader's chain as it was uploaded before."""
+
+    code = "FARE-310"
+    do = "Examine the reader: it signed two histories, or its store is damaged."
+
+
+class UnknownPlace(UploadError):
+    """The tap names a station, line or operator that its reader cannot speak for."""
+
+    code = "FARE-311"
+
+
+class WrongClass(UploadError):
+    """The tap's rider class is not the one in the card's certificate."""
+
+    code = "FARE-312"
+
+
+class WrongTariff(UploadError):
+    """The tap's tariff is not the one in force at the journey's first tap-on."""
+
+    code = "FARE-313"
+
+
+class WrongAmounts(UploadError):
+    """The state's sums cannot follow from a tap."""
+
+    code = "FARE-314"
+
+
+class ClonedCard(UploadError):
+    """The card signed two different states for one sequence number."""
+
+    code = "FARE-315"
+    do = "The card is denied; its guarantor issues a new one after talking to the rider."
+
+
+class OutOfWindow(UploadError):
+    """The service day lies outside the card's days."""
+
+    code = "FARE-316"
+
+
+class SettlementError(FareError):
+    """A record, batch or correction cannot be made."""
+
+    code = "FARE-400"
+
+
+class NotYet(SettlementError):
+    """It is too early for this step."""
+
+    code = "FARE-401"
+    do = "Wait until the time that the message names."
+
+
+class NothingToAdjust(SettlementError):
+    """No settled record or amount that could be corrected."""
+
+    code = "FARE-402"
+
+
+class BatchLost(SettlementError):
+    """A submitted batch is not found on the chain."""
+
+    code = "FARE-403"
+    do = "Submit again; the agreement refuses what it already booked."
+
+
+class Unallocatable(SettlementError):
+    """A late tap that the suspense of no settled record explains."""
+
+    code = "FARE-404"

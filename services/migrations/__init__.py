@@ -1,0 +1,1 @@
+"""Schema of the services' database, version by version (Alembic)."""
