@@ -19,21 +19,15 @@
     │   └── DenylistRefused       FARE-214  an update of the denylist that does not hold
     ├── UploadError               FARE-300  an upload or an entry of it is not taken
     │   ├── Malformed             FARE-301  unreadable bytes
-    │   ├── UnknownReader         FARE-302  no known operator vouches for the reader
-    │   ├── ReaderExpired         FARE-303  the reader's certificate was not valid then
-    │   ├── ReaderSignature       FARE-304  the reader's signature does not hold
-    │   ├── UnknownCard           FARE-305  no known guarantor vouches for the card
-    │   ├── CardSignature         FARE-306  the card's signature does not hold
-    │   ├── ContextMismatch       FARE-307  state and tap do not belong together
-    │   ├── FutureClock           FARE-308  a tap from the future
-    │   ├── StaleClock            FARE-309  a tap older than can still be settled
-    │   ├── ChainBroken           FARE-310  the reader's chain does not join
-    │   ├── UnknownPlace          FARE-311  a station, line or operator that the reader cannot speak for
-    │   ├── WrongClass            FARE-312  not the class of the card's certificate
-    │   ├── WrongTariff           FARE-313  not the tariff of the journey's first tap-on
-    │   ├── WrongAmounts          FARE-314  sums that cannot follow from a tap
-    │   ├── ClonedCard            FARE-315  two states signed for one sequence number
-    │   └── OutOfWindow           FARE-316  outside the card's days
+    │   ├── HeadSignature         FARE-302  the head of the chain is not signed by its reader
+    │   ├── UnknownCard           FARE-303  no certificate came with the card's taps
+    │   ├── FutureClock           FARE-304  a tap from the future
+    │   ├── StaleClock            FARE-305  a tap older than can still be settled
+    │   ├── ChainBroken           FARE-306  the reader's chain does not join
+    │   ├── UnknownPlace          FARE-307  a station or line that the network does not have
+    │   ├── WrongTariff           FARE-308  not the tariff of the journey's first tap-on
+    │   ├── WrongAmounts          FARE-309  sums or days that cannot follow from a tap
+    │   └── OtherStation          FARE-310  a tap completed by a reader of another place
     └── SettlementError           FARE-400  a record, batch or correction cannot be made
         ├── NotYet                FARE-401  too early for this step
         ├── NothingToAdjust       FARE-402  no record or amount that could be corrected
@@ -181,107 +175,69 @@ class UploadError(FareError):
 
 
 class Malformed(UploadError):
-    """The bytes are no entry."""
+    """The bytes are no upload or no entry."""
 
     code = "FARE-301"
     do = "Send the entry again."
     exit_code = 2
 
 
-class UnknownReader(UploadError):
-    """No operator that the clearing house knows vouches for the reader."""
+class HeadSignature(UploadError):
+    """The head of the chain is not signed by its reader."""
 
     code = "FARE-302"
-    do = "Have the operator sign a certificate for the reader."
-
-
-class ReaderExpired(UploadError):
-    """The reader's certificate was not valid when the tap was made."""
-
-    code = "FARE-303"
-    do = "Renew the reader's certificate; it lasts seven days."
-
-
-class ReaderSignature(UploadError):
-    """The reader did not sign this."""
-
-    code = "FARE-304"
+    do = "Send the upload again; if it is refused again, examine the reader."
 
 
 class UnknownCard(UploadError):
-    """No guarantor that the clearing house knows vouches for the card."""
+    """No certificate came with the card's taps."""
 
-    code = "FARE-305"
+    code = "FARE-303"
     do = "Send the card's certificate along with its taps."
-
-
-class CardSignature(UploadError):
-    """The card did not sign this state."""
-
-    code = "FARE-306"
-
-
-class ContextMismatch(UploadError):
-    """The state's context is not made from this reader, predecessor and tap."""
-
-    code = "FARE-307"
 
 
 class FutureClock(UploadError):
     """The tap's time lies ahead of the clearing house's clock."""
 
-    code = "FARE-308"
+    code = "FARE-304"
     do = "Set the reader's clock."
 
 
 class StaleClock(UploadError):
     """The tap is older than a card may still be settled."""
 
-    code = "FARE-309"
+    code = "FARE-305"
 
 
 class ChainBroken(UploadError):
     """The entry does not join the reader's chain as it was uploaded before."""
 
-    code = "FARE-310"
+    code = "FARE-306"
     do = "Examine the reader: it signed two histories, or its store is damaged."
 
 
 class UnknownPlace(UploadError):
-    """The tap names a station, line or operator that its reader cannot speak for."""
+    """The tap names a station or line that the network does not have."""
 
-    code = "FARE-311"
-
-
-class WrongClass(UploadError):
-    """The tap's rider class is not the one in the card's certificate."""
-
-    code = "FARE-312"
+    code = "FARE-307"
 
 
 class WrongTariff(UploadError):
     """The tap's tariff is not the one in force at the journey's first tap-on."""
 
-    code = "FARE-313"
+    code = "FARE-308"
 
 
 class WrongAmounts(UploadError):
-    """The state's sums cannot follow from a tap."""
+    """The state's sums or days cannot follow from a tap."""
 
-    code = "FARE-314"
-
-
-class ClonedCard(UploadError):
-    """The card signed two different states for one sequence number."""
-
-    code = "FARE-315"
-    do = "The card is denied; its guarantor issues a new one after talking to the rider."
+    code = "FARE-309"
 
 
-class OutOfWindow(UploadError):
-    """The service day lies outside the card's days."""
+class OtherStation(UploadError):
+    """The tap was offered at another place than that of the reader that completed it."""
 
-    code = "FARE-316"
+    code = "FARE-310"
 
 
 class SettlementError(FareError):

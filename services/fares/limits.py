@@ -1,0 +1,42 @@
+"""Bounds of what readers keep and clearing takes, each with its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- a reader (zeropay.md §6.1)
+MAX_OFFLINE_TAPS: Final = 50_000  # 72 hours of the busiest gate; past it the gate shuts rather than forget
+MAX_OFFLINE_S: Final = 72 * 3_600
+OFFLINE_SUM_WON: Final = 20_000  # first-ride risk of one card at one reader that is not online
+OFFLINE_COUNT: Final = 10
+OFFLINE_DAYS: Final = 3
+MAX_PENALTY_WON: Final = 5_000  # an outstanding penalty from which on a gate stays shut
+PASS_BACK_S: Final = 3  # one card opens one gate once in this time
+COMPLETION_S: Final = 60  # an unfinished tap of the same station is completed free (money.md §2)
+MAX_SKEW_S: Final = 90  # fares.md §11: clocks of two readers may differ by this much
+DENYLIST_FRESH_S: Final = 600  # older: ceilings are halved
+DENYLIST_STALE_S: Final = MAX_OFFLINE_S  # older: nothing opens, since every ceiling rests on a list
+MAX_DENYLIST: Final = 500_000  # zeropay.md §6.1; a tenth of all cards of the city
+MAX_OPEN_OFFERS: Final = 256  # offers a reader remembers for completion; one gate serves one person a second
+
+# --- an upload
+MAX_UPLOAD_ENTRIES: Final = 2_000  # one transaction and one fsync; about 2 MiB
+MAX_UPLOAD_BYTES: Final = 8 << 20
+MAX_LINE_BYTES: Final = 4_096  # an entry has about 1,200
+MAX_REFUSAL_BYTES: Final = MAX_LINE_BYTES  # as much of a refused entry as is kept
+MAX_REFUSALS_PER_READER: Final = 100_000  # twice a full offline store; a broken reader cannot fill the disk
+MAX_AGE_S: Final = 90 * 86_400  # money.md §1: a card is settled up to 90 days
+MAX_TEXT: Final = 64  # a stop, line or route
+
+# --- settlement (money.md §3)
+RECORDS_PER_BATCH: Final = 256
+CREDITED_ACCOUNTS: Final = 7  # lanes of a record; the eighth is suspense
+CERTIFICATE_CACHE: Final = 65_536  # verified certificates kept in memory, 200 bytes each
+JOURNEY_TAIL_S: Final = 6 * 3_600  # an open leg may still be closed this long (money.md §1)
+GAP_S: Final = 72 * 3_600  # a missing day is waited for this long after the end of the record's day
+RECEIVABLE_S: Final = 72 * 3_600  # a missing tap-off is collected by a tap within this, then by adjust
+CLOSE_EARLIEST_S: Final = 72 * 3_600
+CLOSE_LATEST_S: Final = 30 * 86_400
+RELEASE_S: Final = 86_400  # credits become payable after this without objection
+MAX_DISPUTE_TEXT: Final = 500
+MAX_RECORDS_PER_PLAN: Final = 50_000  # a plan is held in memory; a larger day is planned in several
