@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final, NoReturn, TypeAlias, cast
 
 from contracts.hashing import keccak, sha256
 from contracts.messages import CardCertificate, FareState, ReaderCertificate, domain_separator, typed_digest
-from services.fares.errors import Malformed
+from services.fares.errors import MalformedError
 from services.fares.limits import MAX_LINE_BYTES, MAX_UPLOAD_BYTES, MAX_UPLOAD_ENTRIES
 from wallets.errors import TapError
 from wallets.presentation import Offer, SignedTap
@@ -78,7 +78,7 @@ class Unreadable:
 
     index: int
     raw: bytes
-    error: Malformed
+    error: MalformedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,22 +158,22 @@ def _certificate(certificate: ReaderCertificate | CardCertificate, signature: by
 
 
 def decode_upload(data: bytes) -> Upload:
-    """Reads an upload. A line that is no entry becomes Unreadable; raises Malformed where the head is unusable.
+    """Reads an upload. A line that is no entry becomes Unreadable; raises MalformedError where the head is unusable.
 
     Lines that the head announces and that do not follow (a torn upload) are Unreadable too, not unheard of.
     """
     if len(data) > MAX_UPLOAD_BYTES:
-        raise Malformed(f"an upload has at most {MAX_UPLOAD_BYTES} bytes, this one {len(data)}")
+        raise MalformedError(f"an upload has at most {MAX_UPLOAD_BYTES} bytes, this one {len(data)}")
     first, *lines = data.split(b"\n")
     if lines and lines[-1] == b"":
         lines.pop()
     head = _parse(first, len(first))
     _keys(head, _HEAD_KEYS, "upload")
     if head["format"] != FORMAT:
-        raise Malformed(f"the format is {FORMAT}")
+        raise MalformedError(f"the format is {FORMAT}")
     count = _integer(head["entries"], MAX_UPLOAD_ENTRIES, "entries")
     if len(lines) > count:
-        raise Malformed(f"the head announces {count} entries, {len(lines)} follow")
+        raise MalformedError(f"the head announces {count} entries, {len(lines)} follow")
     lines += [b""] * (count - len(lines))
     first_index = _integer(head["first_index"], _MAX_SAFE, "first_index")
     readers = dict(_reader_certificate(value) for value in _list(head["readers"], "readers"))
@@ -191,30 +191,30 @@ def decode_upload(data: bytes) -> Upload:
 def _line(index: int, raw: bytes, readers: Readers) -> Entry | Unreadable:
     try:
         return decode_entry(index, raw, readers)
-    except Malformed as error:
+    except MalformedError as error:
         return Unreadable(index, raw, error)
     except TapError as error:
-        return Unreadable(index, raw, Malformed(error.what))
+        return Unreadable(index, raw, MalformedError(error.what))
 
 
 def decode_entry(index: int, raw: bytes, readers: Readers) -> Entry:
     """Reads one line that must stand at `index`; `readers` by address, as the upload's head gives them.
 
-    Raises Malformed; TapError for the tap in it.
+    Raises MalformedError; TapError for the tap in it.
     """
     value = _parse(raw, MAX_LINE_BYTES)
     _keys(value, _LINE_KEYS, "entry")
     if _integer(value["index"], _MAX_SAFE, "index") != index:
-        raise Malformed(f"entry {index} calls itself {value['index']}")
+        raise MalformedError(f"entry {index} calls itself {value['index']}")
     signer = _hex(value["signer"], 20, "signer")
     if signer not in readers:
-        raise Malformed("the head brings no certificate for the entry's signer")
+        raise MalformedError("the head brings no certificate for the entry's signer")
     if type(value["tap"]) is not str:
-        raise Malformed("tap is canonical JSON in a string")
+        raise MalformedError("tap is canonical JSON in a string")
     try:
         tap = Tap.from_canonical(value["tap"].encode())
     except UnicodeEncodeError as error:  # a lone surrogate, which JSON can spell
-        raise Malformed("tap is no text") from error
+        raise MalformedError("tap is no text") from error
     certificate, operator_signature = readers[signer]
     offer = Offer(
         state=_state(value["state"]),
@@ -262,36 +262,36 @@ def _card_certificate(value: Any) -> tuple[bytes, tuple[CardCertificate, bytes]]
 
 
 def _refuse(text: str) -> NoReturn:
-    raise Malformed(f"{text[:20]} is no integer")
+    raise MalformedError(f"{text[:20]} is no integer")
 
 
 def _parse(raw: bytes, most: int) -> dict[str, Any]:
     if len(raw) > most:
-        raise Malformed(f"a line has at most {most} bytes, this one {len(raw)}")
+        raise MalformedError(f"a line has at most {most} bytes, this one {len(raw)}")
     try:
         value = json.loads(raw.decode(), parse_float=_refuse, parse_constant=_refuse)
         same = isinstance(value, dict) and _ENCODE(value).encode() == raw
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        raise Malformed("not UTF-8 JSON") from error
+        raise MalformedError("not UTF-8 JSON") from error
     if not same:
-        raise Malformed("not an object in canonical form (RFC 8785)")
+        raise MalformedError("not an object in canonical form (RFC 8785)")
     return cast("dict[str, Any]", value)
 
 
 def _keys(value: Any, keys: frozenset[str], name: str) -> None:
     if not isinstance(value, dict) or value.keys() != keys:
-        raise Malformed(f"{name} has exactly the keys {', '.join(sorted(keys))}")
+        raise MalformedError(f"{name} has exactly the keys {', '.join(sorted(keys))}")
 
 
 def _list(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list) or len(value) > MAX_UPLOAD_ENTRIES:
-        raise Malformed(f"{name} is a list of at most {MAX_UPLOAD_ENTRIES}")
+        raise MalformedError(f"{name} is a list of at most {MAX_UPLOAD_ENTRIES}")
     return value
 
 
 def _integer(value: Any, most: int, name: str) -> int:
     if type(value) is not int or not 0 <= value <= most:
-        raise Malformed(f"{name} is an integer from 0 to {most}")
+        raise MalformedError(f"{name} is an integer from 0 to {most}")
     return value
 
 
@@ -299,7 +299,7 @@ def _hex(value: Any, size: int, name: str) -> bytes:
     try:
         data = bytes.fromhex(value)
     except (ValueError, TypeError) as error:
-        raise Malformed(f"{name} is {size} bytes in lower-case hex") from error
+        raise MalformedError(f"{name} is {size} bytes in lower-case hex") from error
     if len(data) != size or data.hex() != value:
-        raise Malformed(f"{name} is {size} bytes in lower-case hex")
+        raise MalformedError(f"{name} is {size} bytes in lower-case hex")
     return data
