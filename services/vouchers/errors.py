@@ -1,19 +1,19 @@
 """What can go wrong with transport-welfare vouchers.
 
-    ServiceError
-    └── VoucherError                  VOUCHER-000
-        ├── ProgrammeError            VOUCHER-101  no such programme, or a specification that contradicts itself
-        ├── AmountError               VOUCHER-102  an amount that is negative or more than there is
-        ├── ConservationError         VOUCHER-103  the parts of a lot do not add up to its grant
-        ├── TransitionError           VOUCHER-201  a move that the state machine does not have
-        │   └── GuardError            VOUCHER-202  a move whose condition does not hold
-        ├── AttestationError          VOUCHER-301  an eligibility attestation that cannot be accepted
-        │   └── AttestationExpiredError  VOUCHER-302
-        ├── DuplicateError            VOUCHER-303  another programme of the group already serves this person
-        ├── ApplicationError          VOUCHER-304  no such application, or one that is not in the right state
-        ├── ClockError                VOUCHER-305  an objection or answer outside its time
-        ├── GrantError                VOUCHER-401  the chain did not take a grant
-        └── VoucherLimitError         VOUCHER-901  more than limits.py allows
+ServiceError
+└── VoucherError                  VOUCHER-000
+    ├── ProgrammeError            VOUCHER-101  no such programme, or a specification that contradicts itself
+    ├── AmountError               VOUCHER-102  an amount that is negative or more than there is
+    ├── ConservationError         VOUCHER-103  the parts of a lot do not add up to its grant
+    ├── TransitionError           VOUCHER-201  a move that the state machine does not have
+    │   └── GuardError            VOUCHER-202  a move whose condition does not hold
+    ├── AttestationError          VOUCHER-301  an eligibility attestation that cannot be accepted
+    │   └── AttestationExpiredError  VOUCHER-302
+    ├── DuplicateError            VOUCHER-303  another programme of the group already serves this person
+    ├── ApplicationError          VOUCHER-304  no such application, or one that is not in the right state
+    ├── ClockError                VOUCHER-305  an objection or answer outside its time
+    ├── GrantError                VOUCHER-401  the chain did not take a grant
+    └── VoucherLimitError         VOUCHER-901  more than limits.py allows
 """
 
 from __future__ import annotations
