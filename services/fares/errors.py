@@ -2,6 +2,25 @@
 4xx adjustments and settlement. Signatures and certificates of taps fail with the WALLET-1xx of wallets/errors.py.
 
     FareError                      FARE-000
+    ├── QuoteInputError            FARE-100  a fare cannot be priced as it was asked
+    │   ├── QuoteFormatError       FARE-101  no JSON, wrong shape, unknown or missing fields
+    │   ├── UnknownStationError    FARE-102  no station of that name
+    │   ├── AmbiguousStationError  FARE-103  two stations share the name
+    │   ├── QuoteTimeError         FARE-104  a time without offset, with fractions, or missing
+    │   ├── TapOrderError          FARE-105  taps that cannot follow each other
+    │   ├── MediaError             FARE-106  a medium that the mode does not take
+    │   ├── DistanceError          FARE-107  metres that cannot be
+    │   ├── UnknownSectionError    FARE-108  a surcharged section that does not exist
+    │   └── FareLimitError         FARE-109  a bound of limits.py is exceeded
+    ├── NotPricedError             FARE-120  the tariff has no answer
+    │   ├── BeforeFirstTariffError FARE-121  older than the first table
+    │   ├── FareNotInTablesError   FARE-122  no row for this mode, class and payment
+    │   └── UnknownTariffError     FARE-123  no tariff of that id
+    ├── NotInNetworkError          FARE-130  something needed is not there
+    │   ├── NoPathError            FARE-131  a station or pair without a path
+    │   ├── NoAirportTableError    FARE-132  no table for this airport bus
+    │   └── UnknownOperatorError   FARE-133  no organisation runs this route
+    ├── TariffDataError            FARE-140  a data file of the tariff is damaged
     ├── ReaderError                FARE-200  the gate stays shut
     │   ├── CardDeniedError        FARE-201  on the denylist
     │   ├── PassBackError          FARE-202  the same card again within seconds
@@ -41,6 +60,155 @@ class FareError(ServiceError):
     """Something about a fare is wrong."""
 
     code = "FARE-000"
+
+
+class QuoteInputError(FareError):
+    """The fare cannot be priced as it was asked for."""
+
+    code = "FARE-100"
+    do = "Correct the input; `dure fare quote --help` shows a valid document."
+    ko = "입력을 확인해 주세요."
+    exit_code = 2
+
+
+class QuoteFormatError(QuoteInputError):
+    """The document is not what a quote takes."""
+
+    code = "FARE-101"
+    ko = "운임 조회 문서의 형식이 올바르지 않습니다."
+
+
+class UnknownStationError(QuoteInputError):
+    """No station has this name, or none on this line."""
+
+    code = "FARE-102"
+    do = "Use one of the names that the message suggests."
+    ko = "없는 역 이름입니다."
+
+
+class AmbiguousStationError(QuoteInputError):
+    """Two stations share this name."""
+
+    code = "FARE-103"
+    do = "Name the line as well, as in 신촌:2호선."
+    ko = "같은 이름의 역이 둘 이상입니다. 노선을 함께 적어 주세요."
+
+
+class QuoteTimeError(QuoteInputError):
+    """A time is missing, has no offset from UTC, or has fractions of a second."""
+
+    code = "FARE-104"
+    do = "Write times as 2025-10-01T08:10:00+09:00."
+    ko = "시각은 2025-10-01T08:10:00+09:00 형식으로 적어 주세요."
+
+
+class TapOrderError(QuoteInputError):
+    """Taps stand in an order in which they cannot have happened."""
+
+    code = "FARE-105"
+    do = "Give the legs in the order in which they were ridden; clocks may differ by 90 seconds at most."
+    ko = "탭의 순서나 시각이 맞지 않습니다."
+
+
+class MediaError(QuoteInputError):
+    """The mode does not take this medium."""
+
+    code = "FARE-106"
+    do = "SINGLE is for SUBWAY only, CASH for buses only; everything else needs CARD."
+    ko = "이 교통수단에서 쓸 수 없는 지불 수단입니다."
+
+
+class DistanceError(QuoteInputError):
+    """The metres of a leg are missing, impossible, or contradict its stations."""
+
+    code = "FARE-107"
+    do = "Give the stations of a rail leg or its metres; buses need metres."
+    ko = "이동 거리가 올바르지 않습니다."
+
+
+class UnknownSectionError(QuoteInputError):
+    """No surcharged section has this name."""
+
+    code = "FARE-108"
+    do = "Use a section that the message lists, each at most once."
+    ko = "없는 별도운임 구간입니다."
+
+
+class FareLimitError(QuoteInputError):
+    """A bound of limits.py is exceeded."""
+
+    code = "FARE-109"
+    do = "Split the input; services/fares/limits.py names each bound and its reason."
+    ko = "한도를 넘었습니다."
+
+
+class NotPricedError(FareError):
+    """The tariff has no answer to this."""
+
+    code = "FARE-120"
+    do = "Ask for a fare that the tables hold; services/fares/data lists them."
+    ko = "운임표에 없는 운임입니다."
+
+
+class BeforeFirstTariffError(NotPricedError):
+    """The time lies before the first table."""
+
+    code = "FARE-121"
+    ko = "첫 운임표보다 이른 시각입니다."
+
+
+class FareNotInTablesError(NotPricedError):
+    """No row of the tables has this mode, class and payment on this date."""
+
+    code = "FARE-122"
+
+
+class UnknownTariffError(NotPricedError):
+    """No tariff has this id."""
+
+    code = "FARE-123"
+    ko = "없는 운임표입니다."
+
+
+class NotInNetworkError(FareError):
+    """Something that the price needs is not there."""
+
+    code = "FARE-130"
+    do = "Give the metres of the leg instead of its stations."
+    ko = "필요한 자료가 없습니다."
+    exit_code = 3
+
+
+class NoPathError(NotInNetworkError):
+    """The priced network has no path for this station or pair."""
+
+    code = "FARE-131"
+    ko = "운임 거리표에 경로가 없습니다."
+
+
+class NoAirportTableError(NotInNetworkError):
+    """Airport buses are priced route by route, and this route has no row."""
+
+    code = "FARE-132"
+    do = "Add the route to services/fares/data/airport_routes.csv."
+    ko = "이 공항버스 노선의 운임표가 없습니다."
+
+
+class UnknownOperatorError(NotInNetworkError):
+    """No organisation is known to run this route."""
+
+    code = "FARE-133"
+    do = "Add the operator to services/fares/data/operators.csv."
+    ko = "운영 기관을 알 수 없습니다."
+
+
+class TariffDataError(FareError):
+    """A data file of the tariff is damaged; nothing is priced from it."""
+
+    code = "FARE-140"
+    do = "Restore services/fares/data from the release."
+    ko = "운임 자료가 손상되었습니다."
+    exit_code = 4
 
 
 class ReaderError(FareError):
