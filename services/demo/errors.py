@@ -1,0 +1,35 @@
+"""What can go wrong with the demo's city.
+
+ServiceError
+└── DemoError                 DEMO-000
+    ├── DemoLimitError        DEMO-001  more or fewer riders than the demo takes
+    └── DemoDataError         DEMO-002  a table of services/demo/data that does not fit the others
+"""
+
+from __future__ import annotations
+
+from services.errors import ServiceError
+
+
+class DemoError(ServiceError):
+    """The demo's city cannot be made."""
+
+    code = "DEMO-000"
+
+
+class DemoLimitError(DemoError):
+    """The demo takes another number of riders."""
+
+    code = "DEMO-001"
+    do = "Give a number within the bounds that the message names."
+    ko = "탑승객 수가 범위를 벗어났습니다."
+    exit_code = 2
+
+
+class DemoDataError(DemoError):
+    """A table of the demo does not fit the others."""
+
+    code = "DEMO-002"
+    do = "Make the tables again with scripts/derive_demo_data.py."
+    ko = "시연 자료가 서로 맞지 않습니다."
+    exit_code = 4
