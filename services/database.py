@@ -7,14 +7,15 @@ commit is one fsync; PostgreSQL's default (`synchronous_commit=on`) says the sam
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
 from services.errors import ServiceError
@@ -95,3 +96,13 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction: committed and on the disk when the block ends, undone by any exception."""
     with engine.begin() as connection:
         yield connection
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts rows in bulk; one that a unique key already holds is left as it was."""
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
+    else:
+        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)

@@ -24,6 +24,7 @@ MAX_UPLOAD_ENTRIES: Final = 2_000  # one transaction and one fsync; about 2 MiB
 MAX_UPLOAD_BYTES: Final = 8 << 20
 MAX_LINE_BYTES: Final = 4_096  # an entry has about 1,200
 MAX_REFUSAL_BYTES: Final = MAX_LINE_BYTES  # as much of a refused entry as is kept
+MAX_REFUSAL_TEXT: Final = 300
 MAX_REFUSALS_PER_READER: Final = 100_000  # twice a full offline store; a broken reader cannot fill the disk
 MAX_AGE_S: Final = 90 * 86_400  # money.md §1: a card is settled up to 90 days
 MAX_TEXT: Final = 64  # a stop, line or route

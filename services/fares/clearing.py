@@ -1,0 +1,193 @@
+"""What makes an uploaded tap acceptable: pure rules, no clock, no database (money.md §2, §3).
+
+An entry that fails is refused by its error's code and hurts no other. Signatures and certificates are E's numbered
+steps in wallets/presentation.py; here follow the reader's chain, the clocks and what the sums must satisfy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from contracts.errors import DureError, SignatureError
+from contracts.messages import FareState, ReaderCertificate
+from contracts.signatures import recover
+from services.days import service_day_at
+from services.fares.errors import (
+    ChainBrokenError,
+    FutureClockError,
+    HeadSignatureError,
+    OtherStationError,
+    StaleClockError,
+    UnknownCardError,
+    WrongAmountsError,
+)
+from services.fares.limits import MAX_AGE_S, MAX_SKEW_S
+from services.fares.uploads import Entry, ReaderHead, Unreadable, Upload, link
+from wallets.errors import GuarantorError, OperatorError
+from wallets.presentation import Directory, certificate_signer, check_card_certificate, verify_signed_tap
+from wallets.taps import NO_PREVIOUS, Tap
+
+# What Fares holds in one slot per card (settlement.md): larger sums could not be booked.
+_MAX_CUM_WON: Final = 1 << 40
+_MAX_SEQ: Final = 1 << 24
+
+CheckTap: TypeAlias = Callable[[Tap], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One place of an uploaded stretch: its link, and either the state's digest or the error it was refused with."""
+
+    index: int
+    link_before: bytes
+    link: bytes
+    entry: Entry | Unreadable
+    digest: bytes
+    error: DureError | None
+
+
+def check_head(upload: Upload, directory: Directory) -> ReaderCertificate:
+    """The reader's certificate, after checking who vouches for it and that the reader signed the chain's head.
+
+    Whether it was in force is asked at each tap's own time: a reader may come back after it ran out.
+    Raises OperatorError, HeadSignatureError.
+    """
+    if upload.reader not in upload.readers:
+        raise OperatorError(f"no certificate came for reader 0x{upload.reader.hex()}")
+    certificate, signature = upload.readers[upload.reader]
+    try:
+        signer = certificate_signer(certificate, signature, directory.chain_id, directory.fares)
+    except SignatureError as error:
+        raise OperatorError(error.what) from error
+    if signer not in directory.operator_keys(certificate.operator):
+        raise OperatorError(f"0x{signer.hex()} is no key of operator {certificate.operator}")
+    head = ReaderHead(upload.reader, upload.length, upload.head)
+    try:
+        signer = recover(head.digest(directory.chain_id, directory.fares), upload.head_signature)
+    except SignatureError as error:
+        raise HeadSignatureError(error.what) from error
+    if signer != upload.reader:
+        raise HeadSignatureError(f"signed by 0x{signer.hex()}, not by the reader")
+    return certificate
+
+
+def judge(
+    upload: Upload,
+    station: ReaderCertificate,
+    link_before: bytes | None,
+    directory: Directory,
+    now: int,
+    check_tap: CheckTap,
+) -> list[Verdict]:
+    """A verdict for every place of the stretch, in its order.
+
+    link_before: the chain's link before the stretch, None where that part has not been uploaded yet · check_tap:
+    what the tariff and the network say of a tap (raises FareError). An unreadable place takes its link from the next
+    line, or from the signed head.
+    """
+    verdicts: list[Verdict] = []
+    before = link_before
+    for at, entry in enumerate(upload.entries):
+        follower = upload.entries[at + 1] if at + 1 < len(upload.entries) else None
+        if isinstance(entry, Unreadable):
+            after = _announced(follower, upload.head)
+            verdicts.append(Verdict(entry.index, before or b"", after or b"", entry, b"", entry.error))
+            before = after
+            continue
+        digest, error = _digest_of(entry.signed.state, directory)
+        after = link(upload.reader, entry.index, entry.link_before, digest, entry.signed.card_signature)
+        if error is None:
+            error = _first_error(upload, entry, digest, station, before, after, follower, directory, now, check_tap)
+        verdicts.append(Verdict(entry.index, entry.link_before, after, entry, digest, error))
+        before = after
+    return verdicts
+
+
+def _announced(follower: Entry | Unreadable | None, head: bytes) -> bytes | None:
+    if follower is None:
+        return head
+    return follower.link_before if isinstance(follower, Entry) else None
+
+
+def _digest_of(state: FareState, directory: Directory) -> tuple[bytes, DureError | None]:
+    try:
+        return state.digest(directory.chain_id, directory.fares), None
+    except DureError as error:  # a number that does not fit its field
+        return b"", error
+
+
+def _first_error(
+    upload: Upload,
+    entry: Entry,
+    digest: bytes,
+    station: ReaderCertificate,
+    before: bytes | None,
+    after: bytes,
+    follower: Entry | Unreadable | None,
+    directory: Directory,
+    now: int,
+    check_tap: CheckTap,
+) -> DureError | None:
+    try:
+        if before is not None and entry.link_before != before:
+            raise ChainBrokenError(f"entry {entry.index} joins another link than the one before it")
+        announced = _announced(follower, upload.head)
+        if announced is not None and announced != after:
+            raise ChainBrokenError(f"entry {entry.index} is not the one that the chain goes on from")
+        check_completion(entry, upload.reader, station)
+        verify_entry(entry, upload, directory, digest)
+        check_clock(entry.signed.state, now)
+        check_sums(entry.signed.state, entry.signed.tap, entry.signed.previous_digest)
+        check_tap(entry.signed.tap)
+    except DureError as error:
+        return error
+    return None
+
+
+def verify_entry(entry: Entry, upload: Upload, directory: Directory, digest: bytes) -> None:
+    """Both signatures and both certificates. Raises UnknownCardError and the errors of wallets.presentation."""
+    card = entry.signed.state.card
+    if card not in upload.cards:
+        raise UnknownCardError(f"no certificate came for card 0x{card.hex()}")
+    certificate, signature = upload.cards[card]
+    check_card_certificate(certificate, signature, directory)
+    if verify_signed_tap(entry.signed, certificate, directory) != digest:
+        raise GuarantorError("the state's digest changed while it was read")
+
+
+def check_completion(entry: Entry, reader: bytes, station: ReaderCertificate) -> None:
+    """A reader completes its own offers, or those of a reader of its own place. Raises OtherStationError."""
+    signer = entry.signed.offer.reader_certificate
+    if signer.reader != reader and (signer.place, signer.operator) != (station.place, station.operator):
+        raise OtherStationError(f"offered by reader 0x{signer.reader.hex()} of another place")
+
+
+def check_clock(state: FareState, now: int) -> None:
+    """The tap lies neither ahead of `now` nor too far back. Raises FutureClockError, StaleClockError."""
+    if state.tap_time > now + MAX_SKEW_S:
+        raise FutureClockError(f"the tap is {state.tap_time - now} s ahead of the clearing house's clock")
+    if state.tap_time < now - MAX_AGE_S:
+        raise StaleClockError(f"the tap is {now - state.tap_time} s old; cards are settled up to {MAX_AGE_S} s")
+
+
+def check_sums(state: FareState, tap: Tap, previous_digest: bytes) -> None:
+    """What must hold between the sums of one state, whatever the fare (money.md §2). Raises WrongAmountsError."""
+    day_won = state.cum_won - state.day_start_cum_won
+    day_own_won = state.cum_own_won - state.day_start_own_won
+    faults: Sequence[tuple[bool, str]] = (
+        (not 1 <= state.seq < _MAX_SEQ, "seq counts from 1 and stays below 2^24"),
+        (state.cum_won >= _MAX_CUM_WON, "cumWon stays below 2^40"),
+        (day_won < state.charge_won, "the day's fares are less than this tap's charge"),
+        (not 0 <= day_own_won <= day_won, "the own part of the day is not within its fares"),
+        (state.cum_own_won > state.cum_won, "the own part is more than all"),
+        ((state.seq == 1) != (previous_digest == NO_PREVIOUS), "only the first state has no predecessor"),
+        (state.seq == 1 and state.cum_won != state.charge_won, "the first state's sum is its charge"),
+        (not 1 <= tap.journey.first_seq <= state.seq, "the journey begins after this tap"),
+        (tap.journey.first_time > state.tap_time, "the journey begins later than this tap"),
+        (service_day_at(tap.journey.first_time) != state.service_day, "serviceDay is not that of the first tap-on"),
+    )
+    for fault, what in faults:
+        if fault:
+            raise WrongAmountsError(what)

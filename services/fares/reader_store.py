@@ -1,0 +1,162 @@
+"""Where a reader keeps its chain until clearing has it: one small SQLite file, durable at every tap.
+
+Several readers of one station or vehicle may share a file, each with its own chain. `group` makes many taps durable
+at once, for whoever opens its gates only when the group ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.fares.errors import ReaderFullError
+from services.fares.limits import MAX_OFFLINE_TAPS
+from services.fares.uploads import FIRST_LINK
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS entries (
+    reader BLOB NOT NULL, position INTEGER NOT NULL, line BLOB NOT NULL, link BLOB NOT NULL,
+    card BLOB NOT NULL, signer BLOB NOT NULL, own BLOB NOT NULL, certificate BLOB NOT NULL,
+    charge_won INTEGER NOT NULL, tap_time INTEGER NOT NULL,
+    PRIMARY KEY (reader, position)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS entries_of_card ON entries (reader, card);
+CREATE TABLE IF NOT EXISTS certificates (signature BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tips (
+    reader BLOB PRIMARY KEY, length INTEGER NOT NULL, link BLOB NOT NULL, kept_from INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One entry as it is kept: its line, and the keys (issuer's signatures) of the certificates it needs."""
+
+    position: int
+    line: bytes
+    link: bytes
+    signer: bytes
+    own: bytes
+    certificate: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """length: of the chain so far · link: its last · kept_from: the first position not yet acknowledged."""
+
+    length: int
+    link: bytes
+    kept_from: int
+
+
+class ReaderStore:
+    """The file. Not for several processes at once."""
+
+    def __init__(self, path: Path) -> None:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Closes the file; what was appended is on the disk already."""
+        self._db.close()
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        """All appends of the block become durable together when it ends, or none of them."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def tip(self, reader: bytes) -> Tip:
+        """Where the reader's chain stands."""
+        row = self._db.execute("SELECT length, link, kept_from FROM tips WHERE reader = ?", (reader,)).fetchone()
+        return Tip(*row) if row else Tip(0, FIRST_LINK, 0)
+
+    def append(
+        self,
+        reader: bytes,
+        kept: Kept,
+        certificates: dict[bytes, bytes],
+        *,
+        card: bytes,
+        charge_won: int,
+        tap_time: int,
+    ) -> None:
+        """Appends an entry, with the certificates (body by issuer's signature) that it needs. Durable on return,
+        or when the surrounding group ends. Raises ReaderFullError."""
+        with self.group():
+            tip = self.tip(reader)
+            if tip.length - tip.kept_from >= MAX_OFFLINE_TAPS:
+                raise ReaderFullError(f"{MAX_OFFLINE_TAPS} taps wait for the upload")
+            self._db.executemany("INSERT OR IGNORE INTO certificates VALUES (?, ?)", certificates.items())
+            self._db.execute(
+                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    reader,
+                    kept.position,
+                    kept.line,
+                    kept.link,
+                    card,
+                    kept.signer,
+                    kept.own,
+                    kept.certificate,
+                    charge_won,
+                    tap_time,
+                ),
+            )
+            self._db.execute(
+                "INSERT INTO tips VALUES (?, ?, ?, 0) ON CONFLICT (reader) DO UPDATE SET length = excluded.length, "
+                "link = excluded.link",
+                (reader, kept.position + 1, kept.link),
+            )
+
+    def kept(self, reader: bytes, most: int) -> list[Kept]:
+        """The oldest `most` entries that clearing has not acknowledged."""
+        rows = self._db.execute(
+            "SELECT position, line, link, signer, own, certificate FROM entries WHERE reader = ? "
+            "ORDER BY position LIMIT ?",
+            (reader, most),
+        )
+        return [Kept(*row) for row in rows]
+
+    def certificate(self, signature: bytes) -> bytes:
+        """The body of a certificate by its issuer's signature."""
+        row = self._db.execute("SELECT body FROM certificates WHERE signature = ?", (signature,)).fetchone()
+        return bytes(row[0])
+
+    def waiting(self, reader: bytes, card: bytes) -> tuple[int, int, int]:
+        """(taps, their won, time of the oldest or 0) of a card that wait for the upload."""
+        count, won, oldest = self._db.execute(
+            "SELECT count(*), coalesce(sum(charge_won), 0), coalesce(min(tap_time), 0) FROM entries "
+            "WHERE reader = ? AND card = ?",
+            (reader, card),
+        ).fetchone()
+        return int(count), int(won), int(oldest)
+
+    def oldest(self, reader: bytes) -> int:
+        """Time of the oldest tap that waits for the upload, 0 for none."""
+        row = self._db.execute(
+            "SELECT tap_time FROM entries WHERE reader = ? ORDER BY position LIMIT 1", (reader,)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def forget(self, reader: bytes, before: int) -> None:
+        """Clearing has everything before `before` on its disk."""
+        with self.group():
+            self._db.execute("DELETE FROM entries WHERE reader = ? AND position < ?", (reader, before))
+            self._db.execute(
+                "UPDATE tips SET kept_from = max(kept_from, min(?, length)) WHERE reader = ?", (before, reader)
+            )
