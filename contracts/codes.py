@@ -75,3 +75,23 @@ class RiderClass(IntEnum):
     CHILD = 3
     INFANT = 4
     FREE = 5
+
+
+class CardCode(IntEnum):
+    """Why one card of a batch of enrol, set_caps, fund, report_lost, withdraw, sweep or issue was passed over."""
+
+    DONE = 0
+    ENROLLED = 1
+    MALFORMED = 2
+    UNKNOWN = 3
+    NOT_YOURS = 4
+    CAP_FALLS = 5
+    MONTH_ENDED = 6
+    OVERFLOW = 7
+    ALREADY = 8
+    NOT_YET = 9
+    EMPTY = 10
+    NOT_EMPTY = 11
+    FULL = 12
+    PROFILE = 13
+    OUTLIVES = 14
