@@ -10,25 +10,34 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
+from contracts.messages import FareState
 from services.fares.errors import ReaderFullError
-from services.fares.limits import MAX_OFFLINE_TAPS
+from services.fares.limits import COMPLETION_S, MAX_OFFLINE_TAPS, MAX_SKEW_S
 from services.fares.uploads import FIRST_LINK
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries (
     reader BLOB NOT NULL, position INTEGER NOT NULL, line BLOB NOT NULL, link BLOB NOT NULL,
-    card BLOB NOT NULL, signer BLOB NOT NULL, own BLOB NOT NULL, certificate BLOB NOT NULL,
+    signer BLOB NOT NULL, own BLOB NOT NULL, certificate BLOB NOT NULL, card BLOB NOT NULL,
     charge_won INTEGER NOT NULL, tap_time INTEGER NOT NULL,
     PRIMARY KEY (reader, position)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entries_of_card ON entries (reader, card);
-CREATE TABLE IF NOT EXISTS certificates (signature BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS certificates (
+    signature BLOB PRIMARY KEY, subject BLOB NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS completed (digest BLOB PRIMARY KEY, tap_time INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS completed_by_time ON completed (tap_time);
 CREATE TABLE IF NOT EXISTS tips (
     reader BLOB PRIMARY KEY, length INTEGER NOT NULL, link BLOB NOT NULL, kept_from INTEGER NOT NULL) WITHOUT ROWID;
 """
+
+
+# A completed tap is remembered for as long as its card could be taken for unfinished, by any clock.
+_REMEMBERED_S: Final = 4 * (COMPLETION_S + MAX_SKEW_S)
+Certified: TypeAlias = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,43 +94,41 @@ class ReaderStore:
         row = self._db.execute("SELECT length, link, kept_from FROM tips WHERE reader = ?", (reader,)).fetchone()
         return Tip(*row) if row else Tip(0, FIRST_LINK, 0)
 
+    def host(self, reader: bytes) -> None:
+        """From now on this store holds the chain of `reader`."""
+        with self.group():
+            self._db.execute("INSERT OR IGNORE INTO tips VALUES (?, 0, ?, 0)", (reader, FIRST_LINK))
+
+    def hosts(self, reader: bytes) -> bool:
+        """Whether the chain of `reader` is kept here, so that `completed` speaks for it too."""
+        return self._db.execute("SELECT 1 FROM tips WHERE reader = ?", (reader,)).fetchone() is not None
+
+    def completed(self, digest: bytes) -> bool:
+        """Whether a tap of the last minutes stands in a chain kept here, acknowledged or not."""
+        return self._db.execute("SELECT 1 FROM completed WHERE digest = ?", (digest,)).fetchone() is not None
+
     def append(
-        self,
-        reader: bytes,
-        kept: Kept,
-        certificates: dict[bytes, bytes],
-        *,
-        card: bytes,
-        charge_won: int,
-        tap_time: int,
+        self, reader: bytes, kept: Kept, certificates: dict[bytes, Certified], digest: bytes, state: FareState
     ) -> None:
-        """Appends an entry, with the certificates (body by issuer's signature) that it needs. Durable on return,
-        or when the surrounding group ends. Raises ReaderFullError."""
+        """Appends an entry, with the certificates (by issuer's signature) that it needs. Durable on return, or when
+        the surrounding group ends. Raises ReaderFullError."""
         with self.group():
             tip = self.tip(reader)
             if tip.length - tip.kept_from >= MAX_OFFLINE_TAPS:
                 raise ReaderFullError(f"{MAX_OFFLINE_TAPS} taps wait for the upload")
-            self._db.executemany("INSERT OR IGNORE INTO certificates VALUES (?, ?)", certificates.items())
+            self._db.executemany(
+                "INSERT OR IGNORE INTO certificates VALUES (?, ?, ?)",
+                [(signature, subject, body) for signature, (subject, body) in certificates.items()],
+            )
             self._db.execute(
                 "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    reader,
-                    kept.position,
-                    kept.line,
-                    kept.link,
-                    card,
-                    kept.signer,
-                    kept.own,
-                    kept.certificate,
-                    charge_won,
-                    tap_time,
-                ),
+                (reader, *astuple(kept), state.card, state.charge_won, state.tap_time),
             )
             self._db.execute(
-                "INSERT INTO tips VALUES (?, ?, ?, 0) ON CONFLICT (reader) DO UPDATE SET length = excluded.length, "
-                "link = excluded.link",
-                (reader, kept.position + 1, kept.link),
+                "UPDATE tips SET length = ?, link = ? WHERE reader = ?", (kept.position + 1, kept.link, reader)
             )
+            self._db.execute("INSERT OR IGNORE INTO completed VALUES (?, ?)", (digest, state.tap_time))
+            self._db.execute("DELETE FROM completed WHERE tap_time < ?", (state.tap_time - _REMEMBERED_S,))
 
     def kept(self, reader: bytes, most: int) -> list[Kept]:
         """The oldest `most` entries that clearing has not acknowledged."""
@@ -132,19 +139,19 @@ class ReaderStore:
         )
         return [Kept(*row) for row in rows]
 
-    def certificate(self, signature: bytes) -> bytes:
-        """The body of a certificate by its issuer's signature."""
-        row = self._db.execute("SELECT body FROM certificates WHERE signature = ?", (signature,)).fetchone()
-        return bytes(row[0])
-
-    def waiting(self, reader: bytes, card: bytes) -> tuple[int, int, int]:
-        """(taps, their won, time of the oldest or 0) of a card that wait for the upload."""
-        count, won, oldest = self._db.execute(
-            "SELECT count(*), coalesce(sum(charge_won), 0), coalesce(min(tap_time), 0) FROM entries "
-            "WHERE reader = ? AND card = ?",
-            (reader, card),
+    def certificate(self, signature: bytes) -> Certified:
+        """(whom it is for, its encoded body) of a certificate by its issuer's signature."""
+        subject, body = self._db.execute(
+            "SELECT subject, body FROM certificates WHERE signature = ?", (signature,)
         ).fetchone()
-        return int(count), int(won), int(oldest)
+        return bytes(subject), bytes(body)
+
+    def waiting(self, reader: bytes, card: bytes) -> tuple[int, int]:
+        """(taps, their won) of a card that wait for the upload."""
+        count, won = self._db.execute(
+            "SELECT count(*), coalesce(sum(charge_won), 0) FROM entries WHERE reader = ? AND card = ?", (reader, card)
+        ).fetchone()
+        return int(count), int(won)
 
     def oldest(self, reader: bytes) -> int:
         """Time of the oldest tap that waits for the upload, 0 for none."""
@@ -160,3 +167,5 @@ class ReaderStore:
             self._db.execute(
                 "UPDATE tips SET kept_from = max(kept_from, min(?, length)) WHERE reader = ?", (before, reader)
             )
+            if self._db.execute("SELECT 1 FROM entries").fetchone() is None:  # then no certificate is needed either
+                self._db.execute("DELETE FROM certificates")

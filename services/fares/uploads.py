@@ -11,14 +11,15 @@ Every line repeats the link before it, so that one unreadable line costs one tap
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import Any, ClassVar, Final, NoReturn, TypeAlias, cast
 
 from contracts.hashing import keccak, sha256
 from contracts.messages import CardCertificate, FareState, ReaderCertificate, domain_separator, typed_digest
 from services.fares.errors import MalformedError
-from services.fares.limits import MAX_LINE_BYTES, MAX_UPLOAD_BYTES, MAX_UPLOAD_ENTRIES
+from services.fares.limits import CERTIFICATE_CACHE, MAX_LINE_BYTES, MAX_UPLOAD_BYTES, MAX_UPLOAD_ENTRIES
 from wallets.errors import TapError
 from wallets.presentation import Offer, SignedTap
 from wallets.taps import Tap
@@ -36,8 +37,10 @@ _HEAD_KEYS: Final = frozenset(
 _LINE_KEYS: Final = frozenset(
     ("index", "link_before", "signer", "state", "previous_digest", "salt", "tap", "reader_signature", "card_signature")
 )
-_STATE_KEYS: Final = frozenset(FareState.__dataclass_fields__)
-_STATE_NUMBERS: Final = tuple(name for name in FareState.__dataclass_fields__ if name not in ("card", "context"))
+_STATE_KEYS: Final = frozenset(item.name for item in fields(FareState))
+_STATE_NUMBERS: Final = tuple(sorted(_STATE_KEYS - {"card", "context"}))
+_READER_KEYS: Final = frozenset(item.name for item in fields(ReaderCertificate)) | {"signature"}
+_CARD_KEYS: Final = frozenset(item.name for item in fields(CardCertificate)) | {"signature"}
 
 Readers: TypeAlias = Mapping[bytes, tuple[ReaderCertificate, bytes]]
 
@@ -126,35 +129,36 @@ def encode_entry(index: int, link_before: bytes, signed: SignedTap) -> bytes:
     ).encode()
 
 
+@lru_cache(maxsize=CERTIFICATE_CACHE)
+def encode_certificate(certificate: ReaderCertificate | CardCertificate, signature: bytes) -> bytes:
+    """Canonical JSON of a certificate and its issuer's signature, as an upload's head carries it."""
+    values = {key: value.hex() if isinstance(value, bytes) else value for key, value in asdict(certificate).items()}
+    return _ENCODE({**values, "signature": signature.hex()}).encode()
+
+
 def encode_upload(
     *,
-    reader: bytes,
+    head: ReaderHead,
     first_index: int,
-    head: bytes,
     head_signature: bytes,
-    readers: Sequence[tuple[ReaderCertificate, bytes]],
-    cards: Sequence[tuple[CardCertificate, bytes]],
+    readers: Iterable[bytes],
+    cards: Iterable[bytes],
     lines: Sequence[bytes],
 ) -> bytes:
-    """The bytes of an upload whose entry lines are already encoded."""
+    """The bytes of an upload whose certificates and entry lines are already encoded."""
     first = _ENCODE(
         {
             "format": FORMAT,
-            "reader": reader.hex(),
+            "reader": head.reader.hex(),
             "first_index": first_index,
             "entries": len(lines),
-            "head": head.hex(),
+            "head": head.head.hex(),
             "head_signature": head_signature.hex(),
-            "readers": [_certificate(certificate, signature) for certificate, signature in readers],
-            "cards": [_certificate(certificate, signature) for certificate, signature in cards],
+            "readers": [json.loads(one) for one in readers],
+            "cards": [json.loads(one) for one in cards],
         }
     ).encode()
     return b"\n".join((first, *lines)) + b"\n"
-
-
-def _certificate(certificate: ReaderCertificate | CardCertificate, signature: bytes) -> dict[str, Any]:
-    values = {key: value.hex() if isinstance(value, bytes) else value for key, value in asdict(certificate).items()}
-    return {**values, "signature": signature.hex()}
 
 
 def decode_upload(data: bytes) -> Upload:
@@ -242,7 +246,7 @@ def _state(value: Any) -> FareState:
 
 
 def _reader_certificate(value: Any) -> tuple[bytes, tuple[ReaderCertificate, bytes]]:
-    _keys(value, frozenset(ReaderCertificate.__dataclass_fields__) | {"signature"}, "reader certificate")
+    _keys(value, _READER_KEYS, "reader certificate")
     reader = _hex(value["reader"], 20, "reader")
     certificate = ReaderCertificate(
         reader=reader,
@@ -255,7 +259,7 @@ def _reader_certificate(value: Any) -> tuple[bytes, tuple[ReaderCertificate, byt
 
 
 def _card_certificate(value: Any) -> tuple[bytes, tuple[CardCertificate, bytes]]:
-    _keys(value, frozenset(CardCertificate.__dataclass_fields__) | {"signature"}, "card certificate")
+    _keys(value, _CARD_KEYS, "card certificate")
     card = _hex(value["card"], 20, "card")
     numbers = {key: _integer(item, 0xFFFFFFFF, key) for key, item in value.items() if key not in ("card", "signature")}
     return card, (CardCertificate(card=card, **numbers), _hex(value["signature"], 65, "signature"))
