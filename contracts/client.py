@@ -27,8 +27,8 @@ ARTEFACTS: Final = Path(__file__).parent / "artefacts"
 _ERROR_SELECTOR: Final = bytes.fromhex("08c379a0")  # Error(string), what `assert x, "NAME"` answers
 
 
-class _BytesAddressEncoder(AddressEncoder):  # type: ignore[misc]
-    encode_fn = staticmethod(bytes)
+class _BytesAddressEncoder(AddressEncoder):
+    encode_fn = staticmethod(bytes)  # type: ignore[assignment]
 
     @classmethod
     def validate_value(cls, value: object) -> None:
@@ -36,14 +36,19 @@ class _BytesAddressEncoder(AddressEncoder):  # type: ignore[misc]
             cls.invalidate_value(value)
 
 
-class _BytesAddressDecoder(AddressDecoder):  # type: ignore[misc]
-    decoder_fn = staticmethod(bytes)
+class _BytesAddressDecoder(AddressDecoder):
+    decoder_fn = staticmethod(bytes)  # type: ignore[assignment]
 
 
 def _codec() -> ABICodec:
-    own = registry.copy()
+    own = registry.copy()  # type: ignore[no-untyped-call]
     own.unregister("address")
-    own.register(BaseEquals("address"), _BytesAddressEncoder, _BytesAddressDecoder, label="address")
+    own.register(
+        BaseEquals("address"),  # type: ignore[no-untyped-call]
+        _BytesAddressEncoder,
+        _BytesAddressDecoder,
+        label="address",
+    )
     return ABICodec(own)
 
 

@@ -95,3 +95,55 @@ class CardCode(IntEnum):
     FULL = 12
     PROFILE = 13
     OUTLIVES = 14
+
+
+class Act(IntEnum):
+    """What the council decides (contracts/organisations.vy); from 64 on, decisions that other agreements carry out."""
+
+    ADMIT = 1
+    SET_ROLE = 2
+    SET_ACTIVE = 3
+    SET_ACCOUNT = 4
+    SET_KEY = 5
+    APPROVE_CODE = 6
+    REGISTER_AGREEMENT = 7
+    RETIRE_AGREEMENT = 8
+    SET_COUNCIL = 9
+    SET_VALIDATOR = 10
+    START_CONSENSUS = 11
+    EXTEND_TRUST = 12
+    FREEZE = 64
+    UNFREEZE = 65
+    REISSUE = 66
+    MINT_CAP = 67
+
+
+class Admission(IntEnum):
+    """What Organisations.admit answers (money.md §6)."""
+
+    ADMISSIBLE = 0
+    SENDER = 1
+    RECEIVER = 2
+    CODE = 3
+
+
+class Grant(IntEnum):
+    """Why a request of a grant or carry was not met (contracts/vouchers.vy); 32 + c where Fares.issue answered c."""
+
+    GRANTED = 0
+    AMOUNT = 1
+    WINDOW = 2
+    USED = 3
+    CREDENTIAL = 4
+    CLAIM = 5
+    POOL = 6
+    LAPSED = 7
+    FARES = 32
+
+
+class Carry(IntEnum):
+    """What becomes of a rule-set's lapsed lots (voucher.md §4.3): nothing, once up to a cap, or all of it again."""
+
+    NONE = 0
+    CAP = 1
+    ROLL = 2

@@ -15,9 +15,7 @@ from contracts.errors import EncodingError
 from contracts.hashing import keccak
 
 ADDRESS_BYTES: Final = 20
-_DOMAIN_FULL: Final = keccak(
-    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-)
+_DOMAIN_FULL: Final = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _DOMAIN_SHORT: Final = keccak(b"EIP712Domain(string name,string version)")
 
 
@@ -172,6 +170,72 @@ class ReaderCertificate:
             + _uint(self.valid_to, 32, "validTo")
         )
         return typed_digest(domain_separator(self.DOMAIN, chain_id, fares), struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What an eligibility registry says of a person it does not name (money.md §4), once per group and period.
+
+    key: the credential's own, one-time · nullifier: HMAC-SHA-256(k, person ‖ group ‖ period), k its own ·
+    first_day, last_day: service days in which a lot may start · attestation: SHA-256(salt 16 ‖ canonical attestation),
+    which holds class and status index and is opened to an auditor alone.
+    """
+
+    TYPE: ClassVar[bytes] = (
+        b"Credential(address key,uint32 group,uint32 period,bytes32 nullifier,uint16 firstDay,uint16 lastDay,"
+        b"bytes32 attestation)"
+    )
+    TYPE_HASH: ClassVar[bytes] = keccak(TYPE)
+    DOMAIN: ClassVar[str] = "Dure Vouchers"
+
+    key: bytes
+    group: int
+    period: int
+    nullifier: bytes
+    first_day: int
+    last_day: int
+    attestation: bytes
+
+    def digest(self, chain_id: int, vouchers: bytes) -> bytes:
+        """What the registry signs: 32 bytes. Raises EncodingError where a field does not fit."""
+        struct = keccak(
+            self.TYPE_HASH
+            + _address(self.key, "key")
+            + _uint(self.group, 32, "group")
+            + _uint(self.period, 32, "period")
+            + _bytes32(self.nullifier, "nullifier")
+            + _uint(self.first_day, 16, "firstDay")
+            + _uint(self.last_day, 16, "lastDay")
+            + _bytes32(self.attestation, "attestation")
+        )
+        return typed_digest(domain_separator(self.DOMAIN, chain_id, vouchers), struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a citizen's credential key says: this card gets the lot of this rule-set (money.md §4)."""
+
+    TYPE: ClassVar[bytes] = b"Claim(address card,uint16 ruleSet,uint32 period,uint32 amountWon,bytes32 nullifier)"
+    TYPE_HASH: ClassVar[bytes] = keccak(TYPE)
+    DOMAIN: ClassVar[str] = "Dure Vouchers"
+
+    card: bytes
+    rule_set: int
+    period: int
+    amount_won: int
+    nullifier: bytes
+
+    def digest(self, chain_id: int, vouchers: bytes) -> bytes:
+        """What the credential's key signs: 32 bytes. Raises EncodingError where a field does not fit."""
+        struct = keccak(
+            self.TYPE_HASH
+            + _address(self.card, "card")
+            + _uint(self.rule_set, 16, "ruleSet")
+            + _uint(self.period, 32, "period")
+            + _uint(self.amount_won, 32, "amountWon")
+            + _bytes32(self.nullifier, "nullifier")
+        )
+        return typed_digest(domain_separator(self.DOMAIN, chain_id, vouchers), struct)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A py-evm state with the agreements in it: deploy by initcode at the fixed addresses, call, transact. No RPC, no blocks.
+"""A py-evm state with the agreements in it: deploy at the fixed addresses, call, transact. No RPC, no blocks.
 
 Transactions run as stock py-evm runs them (access lists, refunds, intrinsic gas), without signature, nonce or fee.
 """
