@@ -1,13 +1,15 @@
 """The embedded key-value store: RocksDB, with a checksum of our own under every value (docs/decisions/0002).
 
 RocksDB checks its blocks and its log. Our checksum, BLAKE2b-64 over key ‖ value, also finds a value that stands
-under another key, and damage done above RocksDB's own check. Every write is one atomic batch, on the disk before
-`write` returns. After a failed write nothing more is written: what the disk holds is then known only after a new
+under another key, and damage done above RocksDB's own check. RocksDB numbers all writes; the number reached at opening and
+closing is kept in a file beside it, since a shortened MANIFEST or log otherwise opens as an older, whole database.
+Every write is one atomic batch, on the disk before `write` returns. After a failed write nothing more is written: what the disk holds is then known only after a new
 start.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -43,6 +45,10 @@ from ledger.limits import STORE_CACHE_BYTES, STORE_WRITE_BUFFER_BYTES
 CHECKSUM_BYTES: Final = 8
 _DATABASE: Final = "store"
 _LOCK: Final = "lock"
+_REACHED: Final = "reached"
+# What says that the disk, a quota or a limit on files takes no more.
+DISK_FULL_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL: Final = tuple(os.strerror(number) for number in DISK_FULL_ERRNOS)
 
 
 def _checksum(key: bytes, value: bytes) -> bytes:
@@ -70,7 +76,7 @@ def _options(*, create: bool) -> Options:
 def _named(error: Exception, doing: str) -> StoreError:
     """The store's error for one of RocksDB's, which come as bare exceptions with a text."""
     text = str(error)
-    if "No space left" in text or "Disk quota" in text:
+    if any(sign in text for sign in _FULL) or getattr(error, "errno", None) in DISK_FULL_ERRNOS:
         return StoreFull(f"{doing}: {text}")
     if "lock hold" in text or "While lock file" in text:
         return StoreLocked(f"{doing}: {text}")
@@ -91,7 +97,10 @@ def sync_directory(path: Path) -> None:
 class Store:
     """One data directory's key-value store. Open it with `create`, `open` or `open_for_reading`."""
 
-    def __init__(self, database: Rdict, lock: int | None, scratch: tempfile.TemporaryDirectory[str] | None) -> None:
+    def __init__(
+        self, path: Path, database: Rdict, lock: int | None, scratch: tempfile.TemporaryDirectory[str] | None
+    ) -> None:
+        self._path = path
         self._database = database
         self._lock = lock
         self._scratch = scratch
@@ -99,6 +108,7 @@ class Store:
         self._sync.sync = True
         self._poison: StoreError | None = None
         self._closed = False
+        self._closing_keeps_reached = lock is not None
 
     @classmethod
     def create(cls, path: Path) -> Store:
@@ -113,7 +123,8 @@ class Store:
             os.close(lock)
             raise _named(error, f"making the store in {path}") from error
         sync_directory(path)
-        return cls(database, lock, None)
+        _note_reached(path, database)
+        return cls(path, database, lock, None)
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -129,7 +140,15 @@ class Store:
         except Exception as error:
             os.close(lock)
             raise _named(error, f"opening the store in {path}") from error
-        return cls(database, lock, None)
+        store = cls(path, database, lock, None)
+        try:
+            _check_reached(path, database)
+            _note_reached(path, database)
+        except StoreError:
+            store._closing_keeps_reached = False
+            store.close()
+            raise
+        return store
 
     @classmethod
     def open_for_reading(cls, path: Path) -> Store:
@@ -148,7 +167,13 @@ class Store:
         except Exception as error:
             scratch.cleanup()
             raise _named(error, f"opening the store in {path} for reading") from error
-        return cls(database, None, scratch)
+        store = cls(path, database, None, scratch)
+        try:
+            _check_reached(path, database)
+        except StoreError:
+            store.close()
+            raise
+        return store
 
     @property
     def writable(self) -> bool:
@@ -227,7 +252,11 @@ class Store:
             return
         self._closed = True
         try:
+            if self._closing_keeps_reached and self._poison is None:
+                _note_reached(self._path, self._database)
             self._database.close()
+        except StoreError:
+            raise
         except Exception as error:
             raise _named(error, "closing the store") from error
         finally:
@@ -242,6 +271,35 @@ def _checked(key: bytes, stored: bytes) -> bytes:
     if len(stored) < CHECKSUM_BYTES or stored[-CHECKSUM_BYTES:] != _checksum(key, value):
         raise StoreCorruption(f"the value under key 0x{key.hex()} does not have its checksum")
     return value
+
+
+def _note_reached(path: Path, database: Rdict) -> None:
+    """Keeps the number of the last write, durably."""
+    number = str(database.latest_sequence_number()).encode()
+    fresh = path / f"{_REACHED}.new"
+    try:
+        with fresh.open("wb") as file:
+            file.write(number + b" " + _checksum(_REACHED.encode(), number).hex().encode())
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path / _REACHED)
+        sync_directory(path)
+    except OSError as error:
+        raise _named(error, f"writing {path / _REACHED}") from error
+
+
+def _check_reached(path: Path, database: Rdict) -> None:
+    """Raises StoreCorruption where the database ends before the last write that was noted."""
+    try:
+        number, _, checksum = (path / _REACHED).read_bytes().partition(b" ")
+    except OSError as error:
+        raise StoreCorruption(f"{path / _REACHED} cannot be read: {error.strerror}") from error
+    if checksum != _checksum(_REACHED.encode(), number).hex().encode():
+        raise StoreCorruption(f"{path / _REACHED} does not have its checksum")
+    if database.latest_sequence_number() < int(number):
+        raise StoreCorruption(
+            f"the store ends at write {database.latest_sequence_number()}, but {int(number)} was reached: data were lost"
+        )
 
 
 def _raise_absent(path: Path) -> None:

@@ -196,7 +196,11 @@ class Archive:
 
 def _header_records(block: Block) -> Puts:
     number = block.number.to_bytes(8, "big")
-    return [(b"h" + number, blocks.encode_header(block.header)), (b"n" + block.hash, number), (_HEAD, number + block.hash)]
+    return [
+        (b"h" + number, blocks.encode_header(block.header)),
+        (b"n" + block.hash, number),
+        (_HEAD, number + block.hash),
+    ]
 
 
 def _receipts_record(block: Block, receipts: Sequence[Receipt]) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import rlp
+from coincurve import PrivateKey
 from eth.abc import SignedTransactionAPI
 from eth.vm.forks.cancun.transactions import CancunTransactionBuilder
 from eth_typing import Address
@@ -19,6 +20,7 @@ from rlp.exceptions import RLPException
 from contracts.errors import SignatureError
 from contracts.hashing import keccak
 from contracts.signatures import recover
+from contracts.signatures import sign as sign_digest
 from ledger.errors import (
     TransactionChainError,
     TransactionFeeError,
@@ -31,6 +33,7 @@ from ledger.limits import MAX_INITCODE_BYTES, MAX_TRANSACTION_BYTES
 
 ADMITTED_TYPES: Final = (0, 1, 2)
 _FIRST_LEGACY_BYTE: Final = 0xC0
+_DYNAMIC_FEE: Final = 2
 _V_OFFSET: Final = 27
 _INITCODE_WORD_GAS: Final = 2
 
@@ -157,3 +160,13 @@ def intrinsic_gas(transaction: Transaction) -> int:
     """
     words = 0 if transaction.to else (len(transaction.data) + 31) // 32
     return transaction.inner.intrinsic_gas + _INITCODE_WORD_GAS * words
+
+
+def sign(key: PrivateKey, chain_id: int, nonce: int, gas: int, to: bytes, data: bytes) -> bytes:
+    """A signed EIP-1559 transaction without fees or native value, as EIP-2718 bytes; `to` without bytes creates."""
+    fields: list[Any] = [chain_id, nonce, 0, 0, gas, to, 0, data, []]
+    prefix = bytes((_DYNAMIC_FEE,))
+    signature = sign_digest(keccak(prefix + rlp.encode(fields)), key)
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+    signed: bytes = prefix + rlp.encode([*fields, signature[64] - _V_OFFSET, r, s])
+    return signed

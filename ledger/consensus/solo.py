@@ -22,7 +22,7 @@ from contracts.messages import Finality
 from contracts.signatures import address_of, sign, verify
 from ledger.chain.blocks import Block
 from ledger.errors import BlockFinalityError, SecondSignatureError, StoreCorruption, StoreError, StoreFull
-from ledger.store import sync_directory
+from ledger.store import DISK_FULL_ERRNOS, sync_directory
 
 _FILE: Final = "signed"
 _DIGEST_BYTES: Final = 32
@@ -84,7 +84,7 @@ class SignedFile:
             fresh.replace(self._path)
             sync_directory(self._path.parent)
         except OSError as error:
-            kind = StoreFull if error.errno in (28, 122) else StoreError
+            kind = StoreFull if error.errno in DISK_FULL_ERRNOS else StoreError
             raise kind(f"writing {self._path}: {error.strerror}") from error
 
 
