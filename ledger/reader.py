@@ -146,7 +146,8 @@ class Reader:
     def logs(self, first: int, last: int, addresses: Sequence[bytes] = (), topics: Topics = ()) -> list[LogEntry]:
         """Events of blocks `first` to `last` (both included) by these addresses (none: all) with these topics.
 
-        `topics` gives for each place the allowed values, None for any (eth_getLogs). Raises LimitExceeded, UnknownBlock.
+        `topics` gives for each place the allowed values, None for any (eth_getLogs). Raises LimitExceeded,
+        UnknownBlock.
         """
         if last - first >= MAX_LOG_RANGE_BLOCKS:
             raise LimitExceeded(f"{last - first + 1} blocks; at most {MAX_LOG_RANGE_BLOCKS} in one question")
@@ -176,7 +177,7 @@ class Reader:
     def _ancestors(self, header: BlockHeaderAPI) -> list[bytes]:
         if header.block_number == 0:
             return []
-        hashes = [header.parent_hash]
+        hashes: list[bytes] = [header.parent_hash]
         for number in range(header.block_number - 1, max(0, header.block_number - ANCESTORS), -1):
             hashes.append(self.archive.header(number).parent_hash)
         return hashes

@@ -1,10 +1,10 @@
 """The embedded key-value store: RocksDB, with a checksum of our own under every value (docs/decisions/0002).
 
 RocksDB checks its blocks and its log. Our checksum, BLAKE2b-64 over key ‖ value, also finds a value that stands
-under another key, and damage done above RocksDB's own check. RocksDB numbers all writes; the number reached at opening and
-closing is kept in a file beside it, since a shortened MANIFEST or log otherwise opens as an older, whole database.
-Every write is one atomic batch, on the disk before `write` returns. After a failed write nothing more is written: what the disk holds is then known only after a new
-start.
+under another key, and damage done above RocksDB's own check. RocksDB numbers all writes; the number reached at
+opening and closing is kept in a file beside it, since a shortened MANIFEST otherwise opens as an older, whole
+database. Every write is one atomic batch, on the disk before `write` returns. After a failed write nothing more is
+written: what the disk holds is then known only after a new start.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ class Store:
             raise self._poison from error
 
     def verify(self) -> int:
-        """Reads everything and checks every value; the number of values. Raises StoreCorruption at the first bad one."""
+        """Reads and checks every value; how many there are. Raises StoreCorruption at the first bad one."""
         return sum(1 for _ in self.scan(b""))
 
     def close(self) -> None:
@@ -296,10 +296,9 @@ def _check_reached(path: Path, database: Rdict) -> None:
         raise StoreCorruption(f"{path / _REACHED} cannot be read: {error.strerror}") from error
     if checksum != _checksum(_REACHED.encode(), number).hex().encode():
         raise StoreCorruption(f"{path / _REACHED} does not have its checksum")
-    if database.latest_sequence_number() < int(number):
-        raise StoreCorruption(
-            f"the store ends at write {database.latest_sequence_number()}, but {int(number)} was reached: data were lost"
-        )
+    found = database.latest_sequence_number()
+    if found < int(number):
+        raise StoreCorruption(f"the store ends at write {found}, but {int(number)} was reached: data were lost")
 
 
 def _raise_absent(path: Path) -> None:

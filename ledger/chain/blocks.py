@@ -10,6 +10,7 @@ import rlp
 from eth.abc import BlockHeaderAPI
 from eth.vm.forks.cancun import CancunVM
 from eth.vm.forks.cancun.blocks import CancunBlockHeader
+from eth_typing import Address, Hash32
 from rlp.exceptions import RLPException
 
 from ledger.chain import transactions
@@ -18,8 +19,8 @@ from ledger.errors import BlockFormatError, BlockTransactionError, TransactionEr
 from ledger.limits import MAX_BLOCK_BYTES
 
 HEADER_FIELDS: Final = 20
-ZERO_ADDRESS: Final = bytes(20)
-ZERO_HASH: Final = bytes(32)
+ZERO_ADDRESS: Final = Address(bytes(20))
+ZERO_HASH: Final = Hash32(bytes(32))
 ZERO_NONCE: Final = bytes(8)
 
 
@@ -52,7 +53,7 @@ def draft_header(parent: BlockHeaderAPI, timestamp: int) -> BlockHeaderAPI:
 
     py-evm's defaults are wrong for this chain: they let the gas limit drift and take the wall clock (engines.md).
     """
-    return CancunVM.create_header_from_parent(
+    draft: BlockHeaderAPI = CancunVM.create_header_from_parent(
         parent,
         timestamp=timestamp,
         gas_limit=parent.gas_limit,
@@ -61,6 +62,7 @@ def draft_header(parent: BlockHeaderAPI, timestamp: int) -> BlockHeaderAPI:
         mix_hash=ZERO_HASH,
         parent_beacon_block_root=ZERO_HASH,
     )
+    return draft
 
 
 def encode_header(header: BlockHeaderAPI) -> bytes:

@@ -14,10 +14,12 @@ from typing import Any, Final
 import rfc8785
 from eth.abc import BlockHeaderAPI
 from eth.chains.base import MiningChain
+from eth.constants import BLANK_ROOT_HASH
 from eth.db.atomic import AtomicDB
 from eth.db.backends.memory import MemoryDB
 from eth.vm.forks.cancun import CancunVM
 from eth.vm.forks.cancun.blocks import CancunBlockHeader
+from eth_typing import BlockNumber, Hash32
 
 from contracts.hashing import keccak, sha256
 from ledger.chain.blocks import ZERO_ADDRESS, ZERO_HASH, ZERO_NONCE
@@ -127,11 +129,11 @@ def genesis_header(config: ChainConfig, state_root: bytes, extra_data: bytes) ->
     """Block 0's header (engines.md, "Set exactly")."""
     return CancunBlockHeader(
         difficulty=0,
-        block_number=0,
+        block_number=BlockNumber(0),
         gas_limit=config.gas_limit,
         timestamp=config.timestamp,
         coinbase=ZERO_ADDRESS,
-        state_root=state_root,
+        state_root=Hash32(state_root),
         extra_data=extra_data,
         mix_hash=ZERO_HASH,
         nonce=ZERO_NONCE,
@@ -143,7 +145,7 @@ def genesis_header(config: ChainConfig, state_root: bytes, extra_data: bytes) ->
 def make(config: ChainConfig) -> Genesis:
     """Runs the constructors and builds block 0. Raises ConfigurationError."""
     check(config)
-    blank = genesis_header(config, CancunBlockHeader(0, 0, 0, timestamp=0).state_root, b"")
+    blank = genesis_header(config, BLANK_ROOT_HASH, b"")
     initcodes = [(a.name, a.address, a.initcode) for a in config.agreements]
     accounts = run_constructors(initcodes, dict(config.alloc), blank, config.chain_id)
     chain = rfc8785.dumps(_chain_document(config, accounts))
@@ -157,7 +159,7 @@ def stock_chain_class(chain_id_: int) -> type[MiningChain]:
     """Py-evm's own chain of Cancun from block 0, without any override: the peer that re-executes our blocks."""
 
     class StockChain(MiningChain):
-        vm_configuration = ((0, CancunVM),)
+        vm_configuration = ((BlockNumber(0), CancunVM),)
         chain_id = chain_id_
 
     return StockChain
@@ -166,11 +168,11 @@ def stock_chain_class(chain_id_: int) -> type[MiningChain]:
 def _state(accounts: Mapping[bytes, Account]) -> tuple[dict[bytes, bytes], bytes]:
     """The state's nodes and its root, built by stock py-evm."""
     memory: dict[bytes, bytes] = {}
-    state = {
+    state: dict[Any, Any] = {
         address: {"balance": a.balance, "nonce": a.nonce, "code": a.code, "storage": a.storage}
         for address, a in accounts.items()
     }
-    params = {"difficulty": 0, "gas_limit": DEFAULT_GAS_LIMIT, "timestamp": 1}
+    params: dict[str, Any] = {"difficulty": 0, "gas_limit": DEFAULT_GAS_LIMIT, "timestamp": 1}
     chain = stock_chain_class(1).from_genesis(AtomicDB(MemoryDB(memory)), params, state)
     header = chain.get_canonical_head()
     nodes = {key: value for key, value in memory.items() if len(key) == len(ZERO_HASH) and keccak(value) == key}

@@ -14,7 +14,7 @@ from coincurve import PrivateKey
 from eth.abc import SignedTransactionAPI
 from eth.vm.forks.cancun.transactions import CancunTransactionBuilder
 from eth_typing import Address
-from eth_utils import ValidationError
+from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException
 
 from contracts.errors import SignatureError

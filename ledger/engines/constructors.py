@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from eth.abc import BlockHeaderAPI
 from eth.constants import CREATE_CONTRACT_ADDRESS
@@ -36,15 +36,13 @@ class Account:
 class _RecordingState(CancunState):
     """Notes which slots are written: the trie keeps only hashes of slot numbers, a genesis file wants the numbers."""
 
-    written: set[tuple[bytes, int]]
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.written: set[tuple[bytes, int]] = set()
 
     def set_storage(self, address: Address, slot: int, value: int) -> None:
         self.written.add((address, slot))
         super().set_storage(address, slot, value)
-
-
-class _RecordingVM(CancunVM):
-    _state_class = _RecordingState
 
 
 def run_constructors(
@@ -58,8 +56,8 @@ def run_constructors(
     `header` gives the constructors their block (number 0, genesis time). Raises ConfigurationError where a
     constructor fails, names an occupied address, or logs: genesis holds no logs.
     """
-    state = _RecordingVM.build_state(AtomicDB(), header, ChainContext(chain_id))
-    state.written = set()
+    environment = CancunVM.create_execution_context(header, (), ChainContext(chain_id))
+    state = _RecordingState(AtomicDB(), environment, header.state_root)
     for address, account in alloc.items():
         _place(state, Address(address), account)
     touched = dict.fromkeys(alloc)

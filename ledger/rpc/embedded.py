@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, cast
 
 from web3.providers.base import BaseProvider
 from web3.types import RPCEndpoint, RPCResponse
@@ -24,7 +24,7 @@ class EmbeddedProvider(BaseProvider):
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """The answer to one request, as a JSON-RPC server would give it."""
         request = {"jsonrpc": "2.0", "id": next(self._identifiers), "method": method, "params": list(params)}
-        return RPCResponse(**answer(self._methods, request))  # type: ignore[typeddict-item]
+        return cast(RPCResponse, answer(self._methods, request))
 
     def is_connected(self, show_traceback: bool = False) -> bool:  # noqa: ARG002
         """Always: the node lives as long as this process."""

@@ -70,11 +70,11 @@ def block_form(block: Block, *, full: bool) -> dict[str, Any]:
         "gasLimit": quantity(header.gas_limit),
         "gasUsed": quantity(header.gas_used),
         "timestamp": quantity(header.timestamp),
-        "baseFeePerGas": quantity(header.base_fee_per_gas),
-        "withdrawalsRoot": data(header.withdrawals_root),
-        "blobGasUsed": quantity(header.blob_gas_used),
-        "excessBlobGas": quantity(header.excess_blob_gas),
-        "parentBeaconBlockRoot": data(header.parent_beacon_block_root),
+        "baseFeePerGas": quantity(header.base_fee_per_gas or 0),
+        "withdrawalsRoot": data(header.withdrawals_root or b""),
+        "blobGasUsed": quantity(header.blob_gas_used or 0),
+        "excessBlobGas": quantity(header.excess_blob_gas or 0),
+        "parentBeaconBlockRoot": data(header.parent_beacon_block_root or b""),
         "transactions": listed,
         "uncles": [],
         "withdrawals": [],
@@ -83,7 +83,7 @@ def block_form(block: Block, *, full: bool) -> dict[str, Any]:
 
 def transaction_form(transaction: Transaction, block: Block | None, index: int | None) -> dict[str, Any]:
     """A transaction as eth_getTransactionBy… gives it; `block` and `index` are None while it waits."""
-    inner = transaction.inner
+    inner: Any = transaction.inner
     form: dict[str, Any] = {
         "type": quantity(transaction.type),
         "hash": data(transaction.hash),
