@@ -46,6 +46,7 @@ MAX_RECORDS_PER_PLAN: Final = 50_000  # a plan is held in memory; a larger day i
 MAX_DOCUMENT_BYTES: Final = 1 << 20  # a year of one person's legs has about 400 kB
 MAX_QUOTE_LEGS: Final = 4_000  # ten legs a day for a year
 MAX_LEG_METRES: Final = 500_000  # twice the longest ride on the network (연천 to 신창)
+MAX_SECTIONS: Final = 16  # of a leg; the tables hold three
 MAX_STATIONS_SUGGESTED: Final = 5  # more is no help to a reader
 MAX_CACHED_ORIGINS: Final = 1_024  # every station of the network, with room; 60 kB each
 MAX_SHARED_WON: Final = 1 << 53  # a pool beyond exact JSON integers is a mistake

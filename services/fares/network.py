@@ -11,6 +11,7 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache, cached_property
 from heapq import heappop, heappush
 from itertools import count
 from typing import Final, Literal, TypeAlias
@@ -69,42 +70,60 @@ class _Edge:
 _Candidate: TypeAlias = tuple[int, int, tuple[str, ...], tuple[str, ...], int, tuple[_Edge, ...]]
 
 
-class Network:
-    """Stations, edges and a bounded cache of shortest paths by origin."""
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """Edges by interchange; lines by name on this network; operators by (interchange, line); lines by any name."""
 
-    def __init__(
-        self, edges: list[dict[str, str]], stations: list[dict[str, str]], aliases: list[dict[str, str]]
-    ) -> None:
-        self._edges: dict[str, list[_Edge]] = {}
-        self._lines: dict[str, set[str]] = {}  # lines of a name on this network
-        self._gates: dict[tuple[str, str], set[str]] = {}  # operators of the edges of a line at a node
-        for row in edges:
-            for here, there in ((row["a"], row["b"]), (row["b"], row["a"])):
-                self._add(here, there, row)
-        self._known: dict[str, set[str]] = {name: set(lines) for name, lines in self._lines.items()}
-        for row in stations:
-            self._known.setdefault(row["station"], set()).add(row["line"])
-        self._aliases = {row["alias"]: row["station"] for row in aliases}
-        self._paths: OrderedDict[str, dict[str, Path]] = OrderedDict()
-        self._declared: dict[str, Station] = {}
+    edges: dict[str, list[_Edge]]
+    lines: dict[str, set[str]]
+    gates: dict[tuple[str, str], set[str]]
+    known: dict[str, set[str]]
+    aliases: dict[str, str]
 
-    def _add(self, here: str, there: str, row: dict[str, str]) -> None:
+    def add(self, here: str, there: str, row: dict[str, str]) -> None:
+        """One direction of an edge."""
         node, to = SAME_INTERCHANGE.get(here, here), SAME_INTERCHANGE.get(there, there)
         edge = _Edge(row["line"], to, int(row["metres"]), row["operator"], row["basis"] != "published")
         if edge.metres <= 0:
             raise TariffDataError(f"the edge {here} to {there} has {edge.metres} m")
-        self._edges.setdefault(node, []).append(edge)
-        self._lines.setdefault(here, set()).add(edge.line)
-        self._gates.setdefault((node, edge.line), set()).add(edge.operator)
+        self.edges.setdefault(node, []).append(edge)
+        self.lines.setdefault(here, set()).add(edge.line)
+        self.known.setdefault(here, set()).add(edge.line)
+        self.gates.setdefault((node, edge.line), set()).add(edge.operator)
+
+
+class Network:
+    """Stations, edges and a bounded cache of shortest paths by origin."""
+
+    def __init__(self, edges: str, stations: str = "", aliases: str = "") -> None:
+        """Names of the tables in services/fares/data, read at first use (raises TariffDataError)."""
+        self._tables = (edges, stations, aliases)
+        self._paths: OrderedDict[str, dict[str, Path]] = OrderedDict()
+        self._declared: dict[str, Station] = {}
+
+    @cached_property
+    def _graph(self) -> _Graph:
+        graph = _Graph({}, {}, {}, {}, {})
+        edges, stations, aliases = (read_table(name) if name else [] for name in self._tables)
+        try:
+            for row in edges:
+                graph.add(row["a"], row["b"], row)
+                graph.add(row["b"], row["a"], row)
+            for row in stations:
+                graph.known.setdefault(row["station"], set()).add(row["line"])
+            graph.aliases.update((row["alias"], row["station"]) for row in aliases)
+        except (KeyError, ValueError) as error:
+            raise TariffDataError(f"{self._tables[0]} or its stations hold {error}") from error
+        return graph
 
     @property
     def names(self) -> list[str]:
         """Names of the stations that have distances, sorted."""
-        return sorted(self._lines)
+        return sorted(self._graph.lines)
 
     def lines_of(self, name: str) -> frozenset[str]:
         """Lines of a station's name on this network; empty if it has no distances."""
-        return frozenset(self._lines.get(name, ()))
+        return frozenset(self._graph.lines.get(name, ()))
 
     def station(self, declared: str) -> Station:
         """The station that "name" or "name:line" declares; brackets dropped, aliases resolved.
@@ -121,11 +140,11 @@ class Network:
     def _resolve(self, declared: str) -> Station:
         name, colon, line = normalize("NFC", declared).partition(":")
         name, line = _BRACKETS.sub("", name).strip(), line.strip()
-        name = self._aliases.get(name, name)
-        known = self._known.get(name)
+        name = self._graph.aliases.get(name, name)
+        known = self._graph.known.get(name)
         if known is None or (colon and not line):
             raise UnknownStationError(f"no station is called {declared[:64]!r}", why=self._suggest(name))
-        node_lines = known | self._lines.get(SAME_INTERCHANGE.get(name, name), set())
+        node_lines = known | self._graph.lines.get(SAME_INTERCHANGE.get(name, name), set())
         if line and line not in node_lines:
             raise UnknownStationError(
                 f"{name} has no {line[:32]!r}", why=f"Its lines: {', '.join(sorted(node_lines))}."
@@ -134,13 +153,13 @@ class Network:
             choices = " or ".join(f"{name}:{each}" for each in sorted(known))
             raise AmbiguousStationError(f"two stations are called {name}", why=f"Say {choices}.")
         if line:
-            name = next((each for each in (name, *_twins(name)) if line in self._lines.get(each, ())), name)
-        own = self._lines.get(name) or known
+            name = next((each for each in (name, *_twins(name)) if line in self._graph.lines.get(each, ())), name)
+        own = self._graph.lines.get(name) or known
         return Station(name, line or (next(iter(own)) if len(own) == 1 else ""))
 
     def nearest(self, name: str) -> list[str]:
         """Known names most like `name`, best first."""
-        return get_close_matches(name, sorted(self._known), n=MAX_STATIONS_SUGGESTED, cutoff=0.4)
+        return get_close_matches(name, sorted(self._graph.known), n=MAX_STATIONS_SUGGESTED, cutoff=0.4)
 
     def _suggest(self, name: str) -> str:
         near = self.nearest(name[:64])
@@ -164,8 +183,8 @@ class Network:
 
     def has_distances(self, station: Station) -> bool:
         """Whether the network holds this station."""
-        elsewhere = station.name in SHARED_NAMES and station.line not in self._lines.get(station.name, ())
-        return station.name in self._lines and not elsewhere
+        elsewhere = station.name in SHARED_NAMES and station.line not in self._graph.lines.get(station.name, ())
+        return station.name in self._graph.lines and not elsewhere
 
     def _require_distances(self, station: Station) -> None:
         if not self.has_distances(station):
@@ -179,24 +198,24 @@ class Network:
 
         Where a line changes operators at a station (서울역, 청량리, 지축, 남태령), the gates are Seoul Metro's.
         """
-        lines = self._lines.get(station.name, set())
+        lines = self._graph.lines.get(station.name, set())
         line = station.line or first_line
         if line not in lines:
             line = min(lines, key=str.encode, default="")
-        operators = self._gates.get((station.node, line), {SEOUL_METRO})
+        operators = self._graph.gates.get((station.node, line), {SEOUL_METRO})
         return SEOUL_METRO if SEOUL_METRO in operators else min(operators)
 
     def metro_stations(self, line: str) -> frozenset[str]:
         """Names of a line's stations at the edges that Seoul Metro runs."""
         return frozenset(
             name
-            for name, lines in self._lines.items()
-            if line in lines and SEOUL_METRO in self._gates[SAME_INTERCHANGE.get(name, name), line]
+            for name, lines in self._graph.lines.items()
+            if line in lines and SEOUL_METRO in self._graph.gates[SAME_INTERCHANGE.get(name, name), line]
         )
 
     def stations_on(self, line: str) -> frozenset[str]:
         """Names of every known station on a line, with distances or without."""
-        return frozenset(name for name, lines in self._known.items() if line in lines)
+        return frozenset(name for name, lines in self._graph.known.items() if line in lines)
 
     def _search(self, origin: str) -> dict[str, Path]:
         """Dijkstra over (station, line), ordered by metres, changes, lines, stations; the order of two paths to one
@@ -216,7 +235,7 @@ class Network:
                 (metres + edge.metres, changes + change, lines, (*stations, edge.to), next(serial), (*edges, edge)),
             )
 
-        for edge in self._edges.get(origin, ()):
+        for edge in self._graph.edges.get(origin, ()):
             push((0, 0, (), (origin,), 0, ()), edge)
         while queue:
             candidate = heappop(queue)
@@ -226,7 +245,7 @@ class Network:
             done.add((here, edges[-1].line))
             if here not in found:
                 found[here] = _path(candidate[0], candidate[2], edges)
-            for edge in self._edges[here]:
+            for edge in self._graph.edges[here]:
                 if (edge.to, edge.line) not in done:
                     push(candidate, edge)
         return found
@@ -247,9 +266,10 @@ def _path(metres: int, lines: tuple[str, ...], edges: tuple[_Edge, ...]) -> Path
 
 def in_reentry_area(line: str, name: str) -> bool:
     """Whether a station of a line has rail re-entry (fares.md §4.1; the loop of line 6 is in, 신내 is not)."""
-    return name in _REENTRY.get(line, frozenset())
+    return name in _reentry_areas().get(line, frozenset())
 
 
+@cache
 def _reentry_areas() -> dict[str, frozenset[str]]:
     areas: dict[str, frozenset[str]] = {}
     for row in read_table("reentry_lines.csv"):
@@ -259,7 +279,6 @@ def _reentry_areas() -> dict[str, frozenset[str]]:
     return areas
 
 
-NETWORK: Final = Network(read_table("rail_edges.csv"), read_table("stations.csv"), read_table("station_aliases.csv"))
+NETWORK: Final = Network("rail_edges.csv", "stations.csv", "station_aliases.csv")
 # GTX-A has distances of its own and no interchange that would shorten a path of the others.
-GTX_NETWORK: Final = Network(read_table("gtx_edges.csv"), [], [])
-_REENTRY: Final = _reentry_areas()
+GTX_NETWORK: Final = Network("gtx_edges.csv")

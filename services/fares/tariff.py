@@ -1,6 +1,6 @@
 """The public tariff as pure look-ups by date, mode, class and medium (fares.md §2 to §7 and §12).
 
-`TARIFFS` is read once from services/fares/data. A `Tariff` is everything that prices a journey; its id is
+`TARIFFS` is read once, at first use, from services/fares/data. A `Tariff` is all that prices a journey; its id is
 SEOUL- and the latest date at which any of its tables changed. A journey keeps the tariff of its first tap-on.
 """
 
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cache, cached_property
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any, Final
@@ -189,12 +191,22 @@ def seconds_of_day(time: int) -> int:
 
 
 class Tariffs:
-    """Every tariff since the first table, oldest first."""
+    """Every tariff since the first table, oldest first. The files are read at first use (raises TariffDataError)."""
 
-    def __init__(self, tariffs: list[Tariff]) -> None:
-        self._tariffs = tariffs
-        self._starts = [tariff.valid_from for tariff in tariffs]
-        self._by_id = {tariff.id: tariff for tariff in tariffs}
+    def __init__(self, read: Callable[[], list[Tariff]]) -> None:
+        self._read = read
+
+    @cached_property
+    def _tariffs(self) -> list[Tariff]:
+        return self._read()
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [tariff.valid_from for tariff in self._tariffs]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Tariff]:
+        return {tariff.id: tariff for tariff in self._tariffs}
 
     def at(self, time: int) -> Tariff:
         """The tariff of a journey that begins at `time`. Raises BeforeFirstTariffError."""
@@ -315,7 +327,7 @@ def _tariff(moment: int, rules: Rules, tables: Mapping[str, list[dict[str, str]]
     )
 
 
-def load() -> Tariffs:
+def load() -> list[Tariff]:
     """Every tariff from the data files. Raises TariffDataError for a row that cannot be one."""
     names = ("base_fares.csv", "gtx.csv", "line_surcharges.csv", "reentry.csv", "airport_routes.csv")
     tables = {name: read_table(name) for name in names}
@@ -326,9 +338,29 @@ def load() -> Tariffs:
                     raise TariffDataError(f"{name} is not in the order of its dates")
         moments = sorted({_moment(row["valid_from"]) for rows in tables.values() for row in rows})
         rules = _rules()
-        return Tariffs([_tariff(moment, rules, tables) for moment in moments])
+        return [_tariff(moment, rules, tables) for moment in moments]
     except (KeyError, ValueError) as error:
         raise TariffDataError(f"the tariff's tables hold {error}") from error
 
 
-TARIFFS: Final = load()
+def _section_key(name: str) -> str:
+    return re.sub(r"[\s~‐-―−]+", "-", name.strip()).casefold()
+
+
+@cache
+def _section_names() -> dict[str, str]:
+    rows = read_table("line_surcharges.csv")
+    return {_section_key(row[column]): row["section"] for row in rows for column in ("section", "name_ko")}
+
+
+def section_of(name: str) -> str:
+    """The surcharged section called `name` in English or Korean, with any dash. Raises UnknownSectionError."""
+    names = _section_names()
+    try:
+        return names[_section_key(name)]
+    except KeyError:
+        known = ", ".join(sorted(set(names.values())))
+        raise UnknownSectionError(f"no surcharged section is called {name[:40]!r}", why=f"Known: {known}.") from None
+
+
+TARIFFS: Final = Tariffs(load)
