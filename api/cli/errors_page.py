@@ -36,7 +36,9 @@ def import_errors() -> None:
 def classes() -> list[type[DureError]]:
     """Every class of the trees, by package and code; tests' own classes do not count."""
     found = {each for each in _below(DureError) if each.__module__.partition(".")[0] in PACKAGES}
-    return sorted(found, key=lambda each: (PACKAGES.index(each.__module__.partition(".")[0]), each.code))
+    return sorted(
+        found, key=lambda each: (PACKAGES.index(each.__module__.partition(".")[0]), each.__module__, each.code)
+    )
 
 
 def _below(parent: type[DureError]) -> Iterator[type[DureError]]:

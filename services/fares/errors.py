@@ -10,8 +10,7 @@
     │   ├── TapOrderError          FARE-105  taps that cannot follow each other
     │   ├── MediaError             FARE-106  a medium that the mode does not take
     │   ├── DistanceError          FARE-107  metres that cannot be
-    │   ├── UnknownSectionError    FARE-108  a surcharged section that does not exist
-    │   └── FareLimitError         FARE-109  a bound of limits.py is exceeded
+    │   └── FareLimitError         FARE-108  a bound of limits.py is exceeded
     ├── NotPricedError             FARE-120  the tariff has no answer
     │   ├── BeforeFirstTariffError FARE-121  older than the first table
     │   ├── FareNotInTablesError   FARE-122  no row for this mode, class and payment
@@ -75,7 +74,6 @@ class QuoteFormatError(QuoteInputError):
     """The document is not what a quote takes."""
 
     code = "FARE-101"
-    ko = "운임 조회 문서의 형식이 올바르지 않습니다."
 
 
 class UnknownStationError(QuoteInputError):
@@ -123,23 +121,13 @@ class DistanceError(QuoteInputError):
 
     code = "FARE-107"
     do = "Give the stations of a rail leg or its metres; buses need metres."
-    ko = "이동 거리가 올바르지 않습니다."
-
-
-class UnknownSectionError(QuoteInputError):
-    """No surcharged section has this name."""
-
-    code = "FARE-108"
-    do = "Use a section that the message lists, each at most once."
-    ko = "없는 별도운임 구간입니다."
 
 
 class FareLimitError(QuoteInputError):
     """A bound of limits.py is exceeded."""
 
-    code = "FARE-109"
+    code = "FARE-108"
     do = "Split the input; services/fares/limits.py names each bound and its reason."
-    ko = "한도를 넘었습니다."
 
 
 class NotPricedError(FareError):
@@ -167,7 +155,6 @@ class UnknownTariffError(NotPricedError):
     """No tariff has this id."""
 
     code = "FARE-123"
-    ko = "없는 운임표입니다."
 
 
 class NotInNetworkError(FareError):
@@ -199,7 +186,6 @@ class UnknownOperatorError(NotInNetworkError):
 
     code = "FARE-133"
     do = "Add the operator to services/fares/data/operators.csv."
-    ko = "운영 기관을 알 수 없습니다."
 
 
 class TariffDataError(FareError):

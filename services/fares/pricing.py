@@ -122,7 +122,7 @@ def price(
 ) -> Priced:
     """Price one person's legs.
 
-    Raises TapOrderError, BeforeFirstTariffError, FareNotInTablesError, NoAirportTableError, UnknownSectionError.
+    Raises TapOrderError, BeforeFirstTariffError, FareNotInTablesError, NoAirportTableError.
     """
     journeys: list[Journey] = []
     owed, owed_to, owed_since = 0, "", 0

@@ -25,8 +25,8 @@ from services.fares.errors import (
     BeforeFirstTariffError,
     FareNotInTablesError,
     NoAirportTableError,
+    QuoteFormatError,
     TariffDataError,
-    UnknownSectionError,
     UnknownTariffError,
 )
 
@@ -154,7 +154,7 @@ class Tariff:
 
         A GTX leg pays, for each step started beyond its own base distance, what GTX's step exceeds the common one by:
         so 동탄 to 강남 comes to the published 4,650 in both directions. Surcharged sections add theirs.
-        Raises FareNotInTablesError, UnknownSectionError.
+        Raises FareNotInTablesError.
         """
         if rider_class is RiderClass.INFANT or (rider_class is RiderClass.FREE and mode is Mode.SUBWAY):
             return
@@ -164,7 +164,7 @@ class Tariff:
         for name in sections:
             row = self.surcharges.get(name)
             if row is None:
-                raise UnknownSectionError(f"{self.id[6:]} has no surcharged section {name!r}")
+                raise FareNotInTablesError(f"the tables of {self.id[6:]} hold no surcharged section {name!r}")
             if rider_class is not RiderClass.ADULT:
                 raise FareNotInTablesError(f"the tables hold the surcharge of {name} for ADULT only")
             yield row.operator, row.linked_won if row.linked_section in sections else row.won
@@ -354,13 +354,13 @@ def _section_names() -> dict[str, str]:
 
 
 def section_of(name: str) -> str:
-    """The surcharged section called `name` in English or Korean, with any dash. Raises UnknownSectionError."""
+    """The surcharged section called `name` in English or Korean, with any dash. Raises QuoteFormatError."""
     names = _section_names()
     try:
         return names[_section_key(name)]
     except KeyError:
         known = ", ".join(sorted(set(names.values())))
-        raise UnknownSectionError(f"no surcharged section is called {name[:40]!r}", why=f"Known: {known}.") from None
+        raise QuoteFormatError(f"no surcharged section is called {name[:40]!r}", why=f"Known: {known}.") from None
 
 
 TARIFFS: Final = Tariffs(load)
