@@ -21,7 +21,7 @@ from ledger.chain import blocks, genesis, rules, transactions
 from ledger.chain.admission import Gate
 from ledger.chain.archive import FORMAT, Archive
 from ledger.chain.blocks import Block
-from ledger.chain.genesis import ChainConfig
+from ledger.chain.genesis import ChainConfig, Genesis
 from ledger.chain.transactions import Transaction
 from ledger.consensus.solo import SignedFile, SoloSigner, check_finality
 from ledger.engines import DEFAULT_ENGINE, open_engine
@@ -39,7 +39,7 @@ from ledger.mempool import Mempool, Pending
 from ledger.pending import PendingState
 from ledger.reader import Reader
 from ledger.recovery import check_chain, recover_signed
-from ledger.store import Store
+from ledger.store import KeyValue, MemoryStore, Store
 
 Clock: TypeAlias = Callable[[], int]
 logger = logging.getLogger(__name__)
@@ -53,7 +53,9 @@ def wall_clock() -> int:
 class Node(Reader):
     """One chain, open for writing. Readers in other processes use `Node.open_for_reading`."""
 
-    def __init__(self, store: Store, directory: Path, engine: str, key: PrivateKey | None, clock: Clock) -> None:
+    def __init__(
+        self, store: KeyValue, engine: str, clock: Clock, directory: Path | None = None, key: PrivateKey | None = None
+    ) -> None:
         super().__init__(_archive(store, directory), open_engine(engine))
         self._clock = clock
         self._lock = threading.RLock()
@@ -84,10 +86,17 @@ class Node(Reader):
         store = Store.create(directory)
         try:
             store.write(Archive.genesis_records(beginning))
-            return cls(store, directory, engine, key, clock)
+            return cls(store, engine, clock, directory, key)
         except BaseException:
             store.close()
             raise
+
+    @classmethod
+    def in_memory(cls, beginning: Genesis, *, engine: str = DEFAULT_ENGINE) -> Node:
+        """A chain without a disk, for re-execution (replay.py)."""
+        store = MemoryStore()
+        store.write(Archive.genesis_records(beginning))
+        return cls(store, engine, wall_clock)
 
     @classmethod
     def open(
@@ -105,7 +114,7 @@ class Node(Reader):
         directory = Path(path)
         store = Store.open(directory)
         try:
-            node = cls(store, directory, engine, key, clock)
+            node = cls(store, engine, clock, directory, key)
             node._recover(directory)
         except BaseException:
             store.close()
@@ -127,8 +136,8 @@ class Node(Reader):
             raise
         return reader
 
-    def _open_signer(self, directory: Path, key: PrivateKey | None) -> SoloSigner | None:
-        if key is None:
+    def _open_signer(self, directory: Path | None, key: PrivateKey | None) -> SoloSigner | None:
+        if key is None or directory is None:
             return None
         signer = SoloSigner(key, self.chain_id, self.identity.genesis_hash, SignedFile(directory))
         if signer.address != self.identity.authority:
@@ -360,7 +369,7 @@ class Node(Reader):
         return self._gate.organisation_of(sender)
 
 
-def _archive(store: Store, directory: Path) -> Archive:
+def _archive(store: KeyValue, directory: Path | None) -> Archive:
     archive = Archive(store)
     if archive.format != FORMAT:
         raise StoreMissing(f"{directory} holds no finished chain of format {FORMAT.decode()}")

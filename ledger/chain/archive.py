@@ -29,7 +29,7 @@ from ledger.chain.genesis import Genesis
 from ledger.engines.base import ExecutionResult, Log, Receipt
 from ledger.errors import BlockError, StoreCorruption
 from ledger.limits import BLOCK_CACHE, MAX_KEPT_OUTPUT_BYTES
-from ledger.store import Store
+from ledger.store import KeyValue
 
 Puts: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -61,7 +61,7 @@ def _key(kind: bytes, number: int) -> bytes:
 class Archive:
     """One chain's records in a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: KeyValue) -> None:
         self.store = store
         self.block = lru_cache(maxsize=BLOCK_CACHE)(self._block)
         self.receipts = lru_cache(maxsize=BLOCK_CACHE)(self._receipts)

@@ -6,14 +6,15 @@ The block is engines.md's ("Set exactly"); extraData is the hash of the canonica
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import rfc8785
 from eth.abc import BlockHeaderAPI
-from eth.chains.base import MiningChain
+from eth.chains.base import Chain
 from eth.constants import BLANK_ROOT_HASH
 from eth.db.atomic import AtomicDB
 from eth.db.backends.memory import MemoryDB
@@ -155,10 +156,52 @@ def make(config: ChainConfig) -> Genesis:
     return Genesis(header, chain, rfc8785.dumps(_geth_document(config, accounts, extra_data)), nodes)
 
 
-def stock_chain_class(chain_id_: int) -> type[MiningChain]:
+def rebuild(chain: bytes, geth: bytes) -> Genesis:
+    """Block 0 from the canonical configuration and geth's genesis.json alone.
+
+    Raises ConfigurationError where either is unreadable, or the block does not name the configuration.
+    """
+    try:
+        document = json.loads(geth)
+        accounts = {_unhex(address): _account(entry) for address, entry in document["alloc"].items()}
+        configured = json.loads(chain)
+        signer = Signer(configured["finality"][0]["name"], _unhex(configured["finality"][0]["authority"]))
+        config = ChainConfig(
+            name=configured["name"],
+            chain_id=configured["chain_id"],
+            timestamp=int(document["timestamp"], 16),
+            authority=signer,
+            agreements=(),
+            gas_limit=int(document["gasLimit"], 16),
+        )
+        extra_data = _unhex(document["extraData"])
+        named = (configured["gas_limit"], configured["chain_id"]) == (config.gas_limit, document["config"]["chainId"])
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ConfigurationError(f"the genesis files cannot be read: {error}") from error
+    check(config)
+    if sha256(chain) != extra_data or not named:
+        raise ConfigurationError("genesis.json does not name this chain configuration")
+    nodes, state_root = _state(accounts)
+    return Genesis(genesis_header(config, state_root, extra_data), chain, geth, nodes)
+
+
+def stock_chain(chain: bytes, geth: bytes) -> Chain:
+    """Py-evm's own chain from these files, without any override: the peer that imports our blocks."""
+    beginning = rebuild(chain, geth)
+    accounts = {_unhex(address): _account(entry) for address, entry in json.loads(geth)["alloc"].items()}
+    params = {
+        name: getattr(beginning.header, name)
+        for name in ("difficulty", "gas_limit", "timestamp", "coinbase", "extra_data", "mix_hash", "nonce")
+    }
+    params |= {"base_fee_per_gas": 0, "parent_beacon_block_root": ZERO_HASH}
+    peer = stock_chain_class(json.loads(chain)["chain_id"])
+    return cast(Chain, peer.from_genesis(AtomicDB(), params, _stock_state(accounts)))
+
+
+def stock_chain_class(chain_id_: int) -> type[Chain]:
     """Py-evm's own chain of Cancun from block 0, without any override: the peer that re-executes our blocks."""
 
-    class StockChain(MiningChain):
+    class StockChain(Chain):
         vm_configuration = ((BlockNumber(0), CancunVM),)
         chain_id = chain_id_
 
@@ -168,16 +211,28 @@ def stock_chain_class(chain_id_: int) -> type[MiningChain]:
 def _state(accounts: Mapping[bytes, Account]) -> tuple[dict[bytes, bytes], bytes]:
     """The state's nodes and its root, built by stock py-evm."""
     memory: dict[bytes, bytes] = {}
-    state: dict[Any, Any] = {
-        address: {"balance": a.balance, "nonce": a.nonce, "code": a.code, "storage": a.storage}
-        for address, a in accounts.items()
-    }
     params: dict[str, Any] = {"difficulty": 0, "gas_limit": DEFAULT_GAS_LIMIT, "timestamp": 1}
-    chain = stock_chain_class(1).from_genesis(AtomicDB(MemoryDB(memory)), params, state)
+    chain = stock_chain_class(1).from_genesis(AtomicDB(MemoryDB(memory)), params, _stock_state(accounts))
     header = chain.get_canonical_head()
     nodes = {key: value for key, value in memory.items() if len(key) == len(ZERO_HASH) and keccak(value) == key}
     nodes.pop(header.hash, None)
     return nodes, header.state_root
+
+
+def _stock_state(accounts: Mapping[bytes, Account]) -> dict[Any, Any]:
+    return {
+        address: {"balance": a.balance, "nonce": a.nonce, "code": a.code, "storage": a.storage}
+        for address, a in accounts.items()
+    }
+
+
+def _unhex(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
+
+
+def _account(entry: Mapping[str, Any]) -> Account:
+    storage = {int(slot, 16): int(word, 16) for slot, word in entry["storage"].items()}
+    return Account(_unhex(entry["code"]), storage, int(entry["nonce"], 16), int(entry["balance"], 16))
 
 
 def _hex(value: bytes | int) -> str:
