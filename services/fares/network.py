@@ -157,9 +157,15 @@ class Network:
         own = self._graph.lines.get(name) or known
         return Station(name, line or (next(iter(own)) if len(own) == 1 else ""))
 
+    @cached_property
+    def _spelt(self) -> dict[str, str]:
+        """Every known name by its single letters (자모), in which a typing slip shows as one letter of several."""
+        return {normalize("NFD", name): name for name in sorted(self._graph.known)}
+
     def nearest(self, name: str) -> list[str]:
         """Known names most like `name`, best first."""
-        return get_close_matches(name, sorted(self._graph.known), n=MAX_STATIONS_SUGGESTED, cutoff=0.4)
+        near = get_close_matches(normalize("NFD", name), self._spelt, n=MAX_STATIONS_SUGGESTED, cutoff=0.5)
+        return [self._spelt[each] for each in near]
 
     def _suggest(self, name: str) -> str:
         near = self.nearest(name[:64])
