@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from eth.abc import BlockHeaderAPI
@@ -210,8 +210,12 @@ class Reader:
         return self.view(block).account(address).nonce
 
     def gate_at(self, header: BlockHeaderAPI) -> Gate:
-        """Admission at the state after a block: what decides about the next one."""
-        view = self.view_of(header)
+        """Admission to the block after this one: at this one's state, and its time, but the next one's number.
+
+        So what the council set to begin with a block is in force in exactly that block, whatever time its maker gives it.
+        """
+        environment = replace(self.environment(header), number=header.block_number + 1)
+        view = self.engine.view(self.archive, header.state_root, environment)
 
         def ask(to: bytes, data: bytes) -> bytes:
             return returned(run(view, Call(to, data, gas=ADMISSION_GAS)))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Final, TypeAlias
 
 from contracts.addresses import ORGANISATIONS
+from contracts.codes import Admission
 from contracts.hashing import keccak
 from ledger.chain.transactions import Transaction
 from ledger.errors import AdmissionError, CallFailed, CallReverted
@@ -19,6 +19,11 @@ _WORD: Final = 32
 _ADMIT: Final = keccak(b"admit(address,address,bytes32)")[:4]
 _STANDING: Final = keccak(b"standing(address)")[:4]
 _ORGANISATION_MASK: Final = 0xFFFF
+_REASONS: Final = {
+    Admission.SENDER: "the sender is no active key of an active organisation",
+    Admission.RECEIVER: "the receiver is no agreement in force",
+    Admission.CODE: "the council has not approved this code",
+}
 
 
 class Gate:
@@ -27,9 +32,8 @@ class Gate:
     `open_to_all` is for chains whose genesis holds no Organisations (test networks).
     """
 
-    def __init__(self, view: View, reasons: type[IntEnum] | None = None, *, open_to_all: bool = False) -> None:
+    def __init__(self, view: View, *, open_to_all: bool = False) -> None:
         self._view = view
-        self._reasons = reasons
         self._open = open_to_all
         self._verdicts: dict[tuple[bytes, bytes, bytes], int] = {}
         self._organisations: dict[bytes, int] = {}
@@ -45,9 +49,9 @@ class Gate:
                 self._verdicts.clear()
             verdict = self._verdicts[question] = self._ask(*question)
         if verdict:
-            raise AdmissionError(
-                f"0x{transaction.hash.hex()} from 0x{transaction.sender.hex()}: {self._reason(verdict)}"
-            )
+            receiver = f"0x{transaction.to.hex()}" if transaction.to else "a new contract"
+            reason = _REASONS.get(verdict, f"refused with code {verdict}")
+            raise AdmissionError(f"from 0x{transaction.sender.hex()} to {receiver}: {reason}")
 
     def organisation_of(self, sender: bytes) -> int:
         """The id of the active organisation whose key `sender` is; 0 for nobody's."""
@@ -71,8 +75,3 @@ class Gate:
         if len(answer) != _WORD:
             raise AdmissionError("Organisations gives no answer")
         return int.from_bytes(answer, "big")
-
-    def _reason(self, verdict: int) -> str:
-        if self._reasons is not None and verdict in [member.value for member in self._reasons]:
-            return self._reasons(verdict).name
-        return f"refused with code {verdict}"
