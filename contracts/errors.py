@@ -5,7 +5,10 @@
         ├── SignatureError        CONTRACT-001  a signature that does not hold
         ├── LimitError            CONTRACT-002  more than limits.py allows
         ├── EncodingError         CONTRACT-003  a value that does not fit its field
-        └── ArtefactError         CONTRACT-004  a checked-in artefact that is missing or differs
+        ├── ArtefactError         CONTRACT-004  a checked-in artefact that is missing or differs
+        ├── ProofError            CONTRACT-005  a Merkle path that leads elsewhere (merkle.py)
+        ├── Reverted              CONTRACT-006  what a twin refuses (twins/base.py)
+        └── BytecodeError         CONTRACT-007  code that no council may approve (bytecode.py)
 
 Every package's tree hangs from DureError. A class states its stable `code`, what to do (`do`), and a Korean
 sentence (`ko`); the instance says what happened.

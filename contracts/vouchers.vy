@@ -181,7 +181,8 @@ def grant(
                 code = CREDENTIAL
             else:
                 registry = signer
-                if self._claim_signer(domain, id, period, request) != request.credential_key:
+                claimant: address = self._claim_signer(domain, id, period, request)
+                if claimant == empty(address) or claimant != request.credential_key:
                     code = CLAIM
                 elif convert(request.won, uint256) > budget:
                     code = POOL

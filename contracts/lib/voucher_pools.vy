@@ -183,7 +183,7 @@ def pay_in(id: uint16, amount_won: uint64):
 def refund(id: uint16, funder: uint16, amount_won: uint64):
     """
     @notice Money of the pool back to a funder's account, at most what it paid in, by the rule-set's city with purpose
-            ISSUE. Reverts SENDER, RULE SET, AMOUNT, PAID IN, POOL.
+            ISSUE. Reverts SENDER, AMOUNT, PAID IN, POOL.
     """
     assert self._city(id), "SENDER"
     amount: uint256 = convert(amount_won, uint256)
