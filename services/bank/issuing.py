@@ -1,0 +1,180 @@
+"""Won in and out of circulation: minted against accounts, burned for organisations (money.md §5).
+
+A mint's entry, its 32 random bytes and its signed transaction are stored in one database transaction before anything is
+sent; the agreement takes each reference once. So a crash can neither lose nor double it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from contracts.client import decode_call
+from contracts.records import fund_word
+from services.bank import rules
+from services.bank.books import Books
+from services.bank.desk import Desk
+from services.bank.errors import BankLimitError, DepositError
+from services.bank.limits import MAX_CARD_BALANCE_WON
+from services.bank.tables import BankTopUp
+from services.days import DAY_S, KST_OFFSET_S
+from services.outbox import OutboxItem
+from services.zeropay.rules import Line
+
+_ALL_WON: Final = 2**256 - 1
+_REFERENCE_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """Won from a rider's account to his card."""
+
+    rider: int
+    card: bytes
+    won: int
+
+
+def mint_arguments(item: OutboxItem) -> tuple[bytes, int, bytes]:
+    """(receiver, won, reference) of a planned mint."""
+    _, (to, won, reference) = decode_call("Won", item.data)
+    return to, won, reference
+
+
+class Issuing:
+    """What one bank mints and burns."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def approve_fares(self) -> None:
+        """Lets Fares take from the bank's account what the bank tells it to (fund, pay_in); once."""
+        desk = self._desk
+        desk.issuer.once("approve:Fares", "Won", "approve", [desk.client.address("Fares"), _ALL_WON])
+
+    def issue_to(self, name: str, organisation: int, to: bytes, won: int, *, now: int) -> None:
+        """Mints against an organisation's account with the bank to its account on the chain (20 bytes); once.
+
+        Raises DepositError where its account holds less.
+        """
+        self._mint(f"issue:{name}", {rules.organisation_account(organisation): won}, to, now)
+
+    def top_up(self, name: str, orders: Sequence[TopUp], *, now: int) -> list[str]:
+        """Mints the sum against riders' accounts and funds their cards, shuffled, in batches; the funds' purposes.
+
+        The same name again continues where a crash left it. Raises DepositError naming the first account that holds
+        less; nothing is booked then.
+        """
+        prefix = f"fund:{name}:"
+        if not self._rows_of(prefix):
+            self._store(prefix, orders, now)
+        batches = self._rows_of(prefix)
+        takings: dict[str, int] = {}
+        for row in (row for rows in batches.values() for row in rows):
+            account = rules.rider_account(row.rider)
+            takings[account] = takings.get(account, 0) + row.won
+        self._mint(f"top-up:{name}", takings, self._desk.issuer.sender, now)
+        for purpose, rows in batches.items():
+            words = [fund_word(row.card, row.won) for row in rows]
+            self._desk.issuer.once(purpose, "Fares", "fund", [words])
+        return list(batches)
+
+    def _store(self, prefix: str, orders: Sequence[TopUp], now: int) -> None:
+        if any(not 0 < order.won <= MAX_CARD_BALANCE_WON for order in orders):
+            raise BankLimitError(f"a top-up is 1 to {MAX_CARD_BALANCE_WON:,} won")
+        del now
+        mixed = rules.shuffled(orders, self._desk.randomness.below)
+        with Session(self._desk.engine) as session:
+            takings: dict[str, int] = {}
+            for order in orders:
+                account = rules.rider_account(order.rider)
+                takings[account] = takings.get(account, 0) + order.won
+            self._check_held(session, takings)
+            for number, chunk in enumerate(rules.batches(mixed)):
+                session.add_all(
+                    BankTopUp(
+                        bank=self._desk.organisation,
+                        purpose=f"{prefix}{number}",
+                        card=order.card,
+                        rider=order.rider,
+                        won=order.won,
+                    )
+                    for order in chunk
+                )
+                session.flush()
+            session.commit()
+
+    def _rows_of(self, prefix: str) -> dict[str, list[BankTopUp]]:
+        with Session(self._desk.engine) as session:
+            query = select(BankTopUp).where(
+                BankTopUp.bank == self._desk.organisation, col(BankTopUp.purpose).startswith(prefix)
+            )
+            found: dict[str, list[BankTopUp]] = {}
+            for row in session.exec(query.order_by(col(BankTopUp.id))).all():
+                found.setdefault(row.purpose, []).append(row)
+        return found
+
+    def redeem(self, name: str, organisation: int, won: int, *, now: int) -> None:
+        """Burns Won that an organisation sent to the bank's account and credits its account with the bank; once."""
+        entry = f"redeem:{name}"
+        with Session(self._desk.engine, expire_on_commit=False) as session:
+            books = Books(session, self._desk.organisation)
+            if books.find(entry) is None:
+                reference = self._desk.randomness.token(_REFERENCE_BYTES)
+                lines = rules.redeem_lines(rules.organisation_account(organisation), won)
+                purpose = f"burn:{entry}"
+                books.book(entry, "redeem", lines, booked_at=now, purpose=purpose, reference=reference)
+                item = self._desk.issuer.plan(session, purpose, "Won", "burn", [won, reference])
+                session.commit()
+                self._desk.issuer.send(item)
+
+    def settle_interbank(self, name: str, position_won: int, *, now: int) -> None:
+        """Books the day's interbank position, paid in cash outside of this ledger (rules.interbank_positions); once."""
+        if not position_won:
+            return
+        with Session(self._desk.engine) as session:
+            books = Books(session, self._desk.organisation)
+            entry = books.book(f"interbank:{name}", "interbank", rules.interbank_lines(position_won), booked_at=now)
+            entry.block_number = 0  # no transaction of the chain belongs to it
+            session.add(entry)
+            session.commit()
+
+    def _check_held(self, session: Session, takings: Mapping[str, int]) -> None:
+        held = Books(session, self._desk.organisation).credits(takings)
+        for account, won in takings.items():
+            if not 0 < won <= held.get(account, 0):
+                raise DepositError(f"{account} holds {held.get(account, 0):,} won, asked are {won:,}")
+
+    def _mint(self, name: str, takings: Mapping[str, int], to: bytes, now: int) -> None:
+        with Session(self._desk.engine, expire_on_commit=False) as session:
+            if Books(session, self._desk.organisation).find(name) is not None:
+                return
+            self._check_held(session, takings)
+            item = self.book_mint(session, name, "issue", rules.issue_lines(takings), to, now)
+            session.commit()
+        self.send_mint(item, now)
+
+    def book_mint(
+        self, session: Session, name: str, kind: str, lines: Sequence[Line], to: bytes, now: int
+    ) -> OutboxItem:
+        """Books an entry and plans its mint, within the caller's database transaction; `send_mint` it after."""
+        won = -sum(amount for account, amount in lines if account == rules.FLOAT)
+        reference = self._desk.randomness.token(_REFERENCE_BYTES)
+        purpose = f"mint:{name}"
+        Books(session, self._desk.organisation).book(
+            name, kind, lines, booked_at=now, purpose=purpose, reference=reference
+        )
+        return self._desk.issuer.plan(session, purpose, "Won", "mint", [to, won, reference])
+
+    def send_mint(self, item: OutboxItem, now: int) -> None:
+        """Sends a planned mint, by both keys where it exceeds the day's cap (money.md §5)."""
+        desk = self._desk
+        to, won, reference = mint_arguments(item)
+        day = (now + KST_OFFSET_S) // DAY_S
+        minted = desk.client.call("Won", "minted_on", [desk.organisation, day], block="pending")
+        cap = desk.client.call("Won", "mint_cap", [desk.organisation])
+        desk.issuer.send(item)
+        if minted + won > cap and desk.second is not None:
+            desk.second.once(f"{item.purpose}:second", "Won", "mint", [to, won, reference])
