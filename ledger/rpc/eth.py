@@ -25,6 +25,7 @@ from ledger.rpc.forms import (
     log_form,
     parse_data,
     parse_quantity,
+    parse_word,
     quantity,
     receipt_form,
     transaction_form,
@@ -177,10 +178,7 @@ class EthApi:
         return quantity(self._reader.nonce(_address(address), self._number(tag)))
 
     def _storage_at(self, address: Any, slot: Any, tag: Any = "latest") -> str:
-        # Clients send slots as quantities and as 32-byte words; the specification allows both.
-        place = slot if isinstance(slot, str) else ""
-        place = hex(int(place, 16)) if place.startswith("0x0") and len(parse_data(place, "slot")) else place
-        word = self._view(tag).storage(_address(address), parse_quantity(place, "slot"))
+        word = self._view(tag).storage(_address(address), parse_word(slot, "slot"))
         return data(word.to_bytes(HASH_BYTES, "big"))
 
     def _call(self, request: Any, tag: Any = "latest") -> str:

@@ -13,6 +13,7 @@ from ledger.rpc.dispatch import invalid
 
 _QUANTITY: Final = re.compile(r"0x(0|[1-9a-fA-F][0-9a-fA-F]*)")
 _DATA: Final = re.compile(r"0x([0-9a-fA-F]{2})*")
+_WORD: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _BLOOM_BYTES: Final = 256
 _MAX_QUANTITY_DIGITS: Final = 64
 ADDRESS_BYTES: Final = 20
@@ -33,6 +34,13 @@ def parse_quantity(value: Any, name: str) -> int:
     """An integer from QUANTITY; raises RpcError (invalid params)."""
     if not isinstance(value, str) or len(value) > _MAX_QUANTITY_DIGITS + 2 or not _QUANTITY.fullmatch(value):
         raise invalid(f"{name} is no quantity")
+    return int(value, 16)
+
+
+def parse_word(value: Any, name: str) -> int:
+    """An integer of a storage slot, which clients write as QUANTITY and as DATA; raises RpcError (invalid params)."""
+    if not isinstance(value, str) or not _WORD.fullmatch(value):
+        raise invalid(f"{name} is no word of 32 bytes")
     return int(value, 16)
 
 

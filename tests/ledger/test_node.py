@@ -184,6 +184,7 @@ def refusals() -> dict[str, tuple[bytes, type[Exception]]]:
         "759b307d495a36649353a01fffd310ac743f371de3b9f7f9cb56c0b28ad43601b4ab949f53faa07bd2c804"
     )
     good = count(USERS[0], 0)
+
     def typed(**fields: object) -> bytes:
         whole = {
             "type": 2,
@@ -219,7 +220,10 @@ def refusals() -> dict[str, tuple[bytes, type[Exception]]]:
         "native value": (typed(value=1), TransactionValueError),
         "over half a block": (count(USERS[0], 0, gas=30_000_001), TransactionGasError),
         "under the intrinsic gas": (count(USERS[0], 0, gas=20_999), TransactionGasError),
-        "initcode too long": (transactions.sign(USERS[0], CHAIN_ID, 0, 3_000_000, b"", bytes(50_000)), TransactionGasError),
+        "initcode too long": (
+            transactions.sign(USERS[0], CHAIN_ID, 0, 3_000_000, b"", bytes(50_000)),
+            TransactionGasError,
+        ),
         "a nonce far ahead": (count(USERS[0], 2_000), NonceError),
     }
 
@@ -322,7 +326,9 @@ def test_a_reader_follows_and_writes_nothing(node: Node, tmp_path: Path) -> None
     reader.close()
 
 
-@pytest.mark.parametrize("change", [{"chain_id": 0}, {"gas_limit": 1}, {"timestamp": 0}, {"name": "Приклад"}, {"name": ""}])
+@pytest.mark.parametrize(
+    "change", [{"chain_id": 0}, {"gas_limit": 1}, {"timestamp": 0}, {"name": "Приклад"}, {"name": ""}]
+)
 def test_configurations_that_cannot_start(tmp_path: Path, change: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
         make(tmp_path / "x", dataclasses.replace(open_config(), **change))  # type: ignore[arg-type]
