@@ -212,7 +212,7 @@ class Reader:
     def gate_at(self, header: BlockHeaderAPI) -> Gate:
         """Admission to the block after this one: at this one's state, and its time, but the next one's number.
 
-        So what the council set to begin with a block is in force in exactly that block, whatever time its maker gives it.
+        So what the council set to begin with a block is in force in exactly that block, whatever time its maker gives.
         """
         environment = replace(self.environment(header), number=header.block_number + 1)
         view = self.engine.view(self.archive, header.state_root, environment)

@@ -1,4 +1,4 @@
-"""Chains for tests: one that admits everybody, with a counter, and one with the real agreements and two organisations."""
+"""Chains for tests: one that admits everybody, with a counter; one with real agreements and two organisations."""
 
 from __future__ import annotations
 
