@@ -25,11 +25,11 @@ Under `--json` an error is `{"error":{"code":…,"what":…,"why":…,"do":…,"
 
 
 def import_errors() -> None:
-    """Import every errors.py, so that its classes exist."""
+    """Import every module, so that its error classes exist; migrations run only within Alembic."""
     for package in PACKAGES:
         root = import_module(package)
         for module in walk_packages(root.__path__, f"{package}."):
-            if module.name.rpartition(".")[2] == "errors":
+            if ".migrations." not in module.name and not module.name.endswith("__main__"):
                 import_module(module.name)
 
 

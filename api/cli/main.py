@@ -77,18 +77,22 @@ def main(arguments: Sequence[str]) -> int:
     try:
         result = typer.main.get_command(app).main(ordered, prog_name="dure", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except DureError as error:
-        failure: DureError = error
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except TyperException as error:
-        failure = UsageError(getattr(error, "format_message", error.__str__)().rstrip("."))
     except Exception as error:  # noqa: BLE001  the last line of defence: a person never meets a traceback
-        failure = InternalError(f"{type(error).__name__}: {error}")
-    if debug:
-        traceback.print_exc()
+        if debug:
+            traceback.print_exc()
+        failure = _failure(error)
     write_error(failure, as_json=as_json, lang=lang)
     return failure.exit_code
+
+
+def _failure(error: Exception) -> DureError:
+    if isinstance(error, DureError):
+        return error
+    if isinstance(error, TyperException):
+        return UsageError(getattr(error, "format_message", error.__str__)().rstrip("."))
+    return InternalError(f"{type(error).__name__}: {error}")
 
 
 def run() -> None:

@@ -2,7 +2,8 @@
 
 Exactly data/rail_edges.csv: every edge both ways, a change of lines adds 0 m, stations of one name are one
 interchange, 총신대입구 and 이수 too. Of paths of equal length the one with the fewest changes counts, then the one
-whose list of lines comes first bytewise, then (so that two machines agree) whose list of stations does.
+whose list of lines comes first bytewise, then (so that two machines agree) the one with the fewest estimated metres,
+then the one whose list of stations comes first.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ class _Edge:
     estimated: bool
 
 
-# metres, changes of line, lines, stations, serial number, edges
-_Candidate: TypeAlias = tuple[int, int, tuple[str, ...], tuple[str, ...], int, tuple[_Edge, ...]]
+# metres, changes of line, lines, estimated metres, stations, serial number, edges
+_Candidate: TypeAlias = tuple[int, int, tuple[str, ...], int, tuple[str, ...], int, tuple[_Edge, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +225,10 @@ class Network:
         return frozenset(name for name, lines in self._graph.known.items() if line in lines)
 
     def _search(self, origin: str) -> dict[str, Path]:
-        """Dijkstra over (station, line), ordered by metres, changes, lines, stations; the order of two paths to one
-        (station, line) is kept by whatever is added to both. Code points order text as UTF-8 bytes do.
+        """Dijkstra over (station, line), ordered by metres, changes, lines, estimates, stations.
+
+        The order of two paths to one (station, line) is kept by whatever is added to both. Code points order text as
+        UTF-8 bytes do.
         """
         done: set[tuple[str, str]] = set()
         found: dict[str, Path] = {}
@@ -233,19 +236,18 @@ class Network:
         queue: list[_Candidate] = []
 
         def push(candidate: _Candidate, edge: _Edge) -> None:
-            metres, changes, lines, stations, _, edges = candidate
+            metres, changes, lines, estimated, stations, _, edges = candidate
             change = not lines or lines[-1] != edge.line
             lines = (*lines, edge.line) if change else lines
-            heappush(
-                queue,
-                (metres + edge.metres, changes + change, lines, (*stations, edge.to), next(serial), (*edges, edge)),
-            )
+            estimated += edge.metres if edge.estimated else 0
+            order = (metres + edge.metres, changes + change, lines, estimated, (*stations, edge.to))
+            heappush(queue, (*order, next(serial), (*edges, edge)))
 
         for edge in self._graph.edges.get(origin, ()):
-            push((0, 0, (), (origin,), 0, ()), edge)
+            push((0, 0, (), 0, (origin,), 0, ()), edge)
         while queue:
             candidate = heappop(queue)
-            here, edges = candidate[3][-1], candidate[5]
+            here, edges = candidate[4][-1], candidate[6]
             if here == origin or (here, edges[-1].line) in done:
                 continue
             done.add((here, edges[-1].line))
@@ -273,6 +275,18 @@ def _path(metres: int, lines: tuple[str, ...], edges: tuple[_Edge, ...]) -> Path
 def in_reentry_area(line: str, name: str) -> bool:
     """Whether a station of a line has rail re-entry (fares.md §4.1; the loop of line 6 is in, 신내 is not)."""
     return name in _reentry_areas().get(line, frozenset())
+
+
+@cache
+def coordinates() -> dict[tuple[str, str], tuple[float, float]]:
+    """(latitude, longitude) in degrees by (station, line), for maps. Raises TariffDataError."""
+    try:
+        return {
+            (row["station"], row["line"]): (float(row["latitude"]), float(row["longitude"]))
+            for row in read_table("stations.csv")
+        }
+    except ValueError as error:
+        raise TariffDataError(f"stations.csv holds {error}") from error
 
 
 @cache

@@ -167,7 +167,9 @@ def test_missing_tables_are_named() -> None:
 
 def test_gtx_distances() -> None:
     station = NETWORK.station
-    assert GTX_NETWORK.shortest(station("수서"), station("동탄")).metres == 32_800
+    for pair in (("수서", "동탄"), ("동탄", "수서")):
+        path = GTX_NETWORK.shortest(station(pair[0]), station(pair[1]))
+        assert (path.metres, path.basis) == (32_800, "published")
     assert GTX_NETWORK.shortest(station("성남"), station("동탄")).basis == "estimated"
     with pytest.raises(NoPathError):
         GTX_NETWORK.shortest(station("운정"), station("동탄"))
