@@ -96,8 +96,10 @@ class _Graph:
 class Network:
     """Stations, edges and a bounded cache of shortest paths by origin."""
 
-    def __init__(self, edges: str, stations: str = "", aliases: str = "") -> None:
-        """Names of the tables in services/fares/data, read at first use (raises TariffDataError)."""
+    def __init__(self, edges: str, stations: str = "", aliases: str = "", *, operator: str = SEOUL_METRO) -> None:
+        """Names of the tables in services/fares/data, read at first use (raises TariffDataError); `operator` runs the
+        gates of stations that have no distances, and legs that are given by metres alone."""
+        self.operator = operator
         self._tables = (edges, stations, aliases)
         self._paths: OrderedDict[str, dict[str, Path]] = OrderedDict()
         self._declared: dict[str, Station] = {}
@@ -209,7 +211,7 @@ class Network:
         line = station.line or first_line
         if line not in lines:
             line = min(lines, key=str.encode, default="")
-        operators = self._graph.gates.get((station.node, line), {SEOUL_METRO})
+        operators = self._graph.gates.get((station.node, line), {self.operator})
         return SEOUL_METRO if SEOUL_METRO in operators else min(operators)
 
     def metro_stations(self, line: str) -> frozenset[str]:
@@ -301,4 +303,4 @@ def _reentry_areas() -> dict[str, frozenset[str]]:
 
 NETWORK: Final = Network("rail_edges.csv", "stations.csv", "station_aliases.csv")
 # GTX-A has distances of its own and no interchange that would shorten a path of the others.
-GTX_NETWORK: Final = Network("gtx_edges.csv")
+GTX_NETWORK: Final = Network("gtx_edges.csv", operator="gtx-a")

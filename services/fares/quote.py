@@ -23,7 +23,7 @@ from services.fares.errors import (
     TapOrderError,
 )
 from services.fares.limits import MAX_DOCUMENT_BYTES, MAX_LEG_METRES, MAX_QUOTE_LEGS, MAX_SECTIONS, MAX_TEXT
-from services.fares.network import GTX_NETWORK, NETWORK, SEOUL_METRO, Network, Station
+from services.fares.network import GTX_NETWORK, NETWORK, Network, Station
 from services.fares.pricing import Journey, Leg, Priced, PricedLeg, price
 from services.fares.rules import UNKNOWN_PLACE, is_rail
 from services.fares.splits import Policy, split
@@ -32,7 +32,7 @@ from services.fares.tariff import Media, section_of
 _TOP_KEYS: Final = frozenset({"class", "media", "legs"})
 _RAIL_KEYS: Final = frozenset({"mode", "from", "to", "metres", "on", "off"})
 _BUS_KEYS: Final = frozenset({"mode", "route", "metres", "on", "off"})
-_EARLIEST_YEAR: Final = 1970
+_LATEST: Final = 0xFFFF_FFFF  # FareState.tapTime is a uint32: until 2106
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,10 @@ def moment(text: object, what: str) -> int:
         raise QuoteTimeError(f"{what} {text[:40]!r} has no offset from UTC")
     if "." in text or "," in text:
         raise QuoteTimeError(f"{what} {text[:40]!r} has fractions of a second")
-    if time.year < _EARLIEST_YEAR:
-        raise QuoteTimeError(f"{what} {text[:40]!r} lies before {_EARLIEST_YEAR}")
-    return int(time.timestamp())
+    seconds = int(time.timestamp())
+    if seconds > _LATEST:
+        raise QuoteTimeError(f"{what} {text[:40]!r} lies beyond the times that a tap can hold")
+    return seconds
 
 
 def answer(request: Request, policy: Policy = Policy.SPLIT_V1) -> dict[str, Any]:
@@ -254,13 +255,11 @@ def _times(row: Mapping[str, Any], what: str, clock: int | None) -> tuple[int, i
 def _rail_leg(row: Mapping[str, Any], mode: Mode, on: int, off: int | None, what: str) -> Leg:
     _known_keys(row, _RAIL_KEYS | ({"surcharges"} if mode is Mode.SUBWAY else set()), what)
     network = GTX_NETWORK if mode is Mode.GTX else NETWORK
-    default = "gtx-a" if mode is Mode.GTX else SEOUL_METRO
     entry = NETWORK.station(_text(row["from"], f"{what}: from")) if "from" in row else None
     place = entry.place or UNKNOWN_PLACE if entry else UNKNOWN_PLACE
     sections = _sections(row.get("surcharges", []), what)
     if off is None:
-        known = entry is not None and network.has_distances(entry)
-        gate = network.gate_operator(entry) if entry is not None and known else default
+        gate = network.operator if entry is None else network.gate_operator(entry)
         return Leg(mode, on, None, 0, ((gate, 0),), entry=place, exit=UNKNOWN_PLACE, sections=sections)
     exit_ = NETWORK.station(_text(row["to"], f"{what}: to")) if "to" in row else None
     given = _metres(row["metres"], what) if "metres" in row else None
@@ -272,7 +271,7 @@ def _rail_leg(row: Mapping[str, Any], mode: Mode, on: int, off: int | None, what
             on,
             off,
             given,
-            ((default, given),),
+            ((network.operator, given),),
             entry=place,
             exit=(exit_.place or UNKNOWN_PLACE) if exit_ else UNKNOWN_PLACE,
             sections=sections,
@@ -298,8 +297,7 @@ def _between(
     except NoPathError:
         if given is None:
             raise
-        default = "gtx-a" if mode is Mode.GTX else SEOUL_METRO
-        return Leg(mode, on, off, given, ((default, given),), entry=gate_in, exit=gate_out, sections=sections)
+        return Leg(mode, on, off, given, ((network.operator, given),), entry=gate_in, exit=gate_out, sections=sections)
     if given is not None and given != path.metres:
         raise DistanceError(
             f"{what} gives {given} m, but {entry.name} and {exit_.name} are {path.metres} m apart on the network"

@@ -104,10 +104,11 @@ class Tariff:
     def fare(self, mode: Mode, rider_class: RiderClass, media: Media, first_time: int, route: str = "") -> Fare:
         """The base fare's row. `first_time` is the journey's first tap-on: on its service day hangs GTX's weekend.
 
-        FREE is free on the subway and pays as ADULT on buses; INFANT is free everywhere. Raises FareNotInTablesError,
-        NoAirportTableError.
+        FREE is free on the subway and pays as ADULT on buses; INFANT is free but on airport buses.
+        Raises FareNotInTablesError, NoAirportTableError.
         """
-        if rider_class is RiderClass.INFANT or (rider_class is RiderClass.FREE and mode is Mode.SUBWAY):
+        infant = rider_class is RiderClass.INFANT and mode is not Mode.AIRPORT
+        if infant or (rider_class is RiderClass.FREE and mode is Mode.SUBWAY):
             return Fare(0, True, "fares.md 5")
         if mode is Mode.GTX:
             row = self.gtx.get(rider_class)
