@@ -5,7 +5,7 @@ Transactions run as stock py-evm runs them (access lists, refunds, intrinsic gas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +28,7 @@ SERVICE_DAY = 20376  # of 2025-10-15 from 04:00 KST on
 TX_GAS = 30_000_000
 
 
-class Reverted(Exception):  # noqa: N818 — it is an outcome, not a fault of the harness
+class Reverted(Exception):
     """A transaction or call that reverted; `reason` is the agreement's name for it, "" where it gave none."""
 
     def __init__(self, reason: str, error: object) -> None:
@@ -76,7 +76,8 @@ class World:
     names: dict[bytes, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.state = CancunState(AtomicDB(), self._context(), BLANK_ROOT_HASH)
+        self._db = AtomicDB()
+        self.state = CancunState(self._db, self._context(), BLANK_ROOT_HASH)
 
     def _context(self) -> ExecutionContext:
         return ExecutionContext(
@@ -98,7 +99,6 @@ class World:
         self.block += blocks
 
     def _execute(self, message: Message) -> Any:
-        self.state.lock_changes()
         self.state.execution_context._timestamp = self.time
         self.state.execution_context._block_number = self.block
         for warm in (message.sender, message.to, b"\0" * 20, *(i.to_bytes(20, "big") for i in range(1, 11))):
@@ -119,6 +119,7 @@ class World:
         """The same for initcode that is no artefact's; `name` is whose ABI decodes its events."""
         gas = 1_000_000_000
         message = Message(gas=gas, to=to, sender=b"\0" * 20, value=0, data=b"", code=initcode)
+        self.state.lock_changes()
         computation = self._execute(message)
         self.state.set_nonce(to, 1)
         self.state.set_code(to, computation.output)
@@ -131,6 +132,7 @@ class World:
     def transact_raw(self, sender: bytes, to: bytes, data: bytes, gas: int = TX_GAS) -> tuple[bytes, Outcome]:
         """Sends call data as it is; (output, outcome). Raises Reverted."""
         intrinsic = intrinsic_gas(data)
+        self.state.lock_changes()
         computation = self._execute(self._message(sender, to, data, gas - intrinsic))
         used = gas - computation.get_gas_remaining()
         used -= min(computation.get_gas_refund(), used // 5)
@@ -159,15 +161,21 @@ class World:
         at: bytes | None = None,
     ) -> Any:
         """Calls a function and forgets what it changed. Raises Reverted."""
-        with self.rolled_back():
-            return self.transact(sender, name, function, args, at=at).value
+        to = at or addresses.BY_NAME[name]
+        before = self.state.snapshot()
+        try:
+            computation = self._execute(self._message(sender, to, client.encode_call(name, function, args), TX_GAS))
+        finally:
+            self.state.revert(before)
+        return client.decode_result(name, function, computation.output)
 
     @contextmanager
-    def rolled_back(self) -> Any:
+    def rolled_back(self) -> Iterator[None]:
         """What happens inside is undone at the end: time, block and state."""
-        before, time, block = self.state.snapshot(), self.time, self.block
+        self.state.persist()
+        root, time, block, names = self.state.state_root, self.time, self.block, dict(self.names)
         try:
             yield
         finally:
-            self.state.revert(before)
-            self.time, self.block = time, block
+            self.time, self.block, self.names = time, block, names
+            self.state = CancunState(self._db, self._context(), root)
