@@ -16,7 +16,6 @@ import pytest
 from ledger.errors import (
     SecondSignatureError,
     StoreCorruption,
-    StoreError,
     StoreFull,
     StorePoisoned,
 )
@@ -258,6 +257,7 @@ def test_every_single_flip_in_the_store_is_found_or_harmless(tmp_path: Path) -> 
     head = node.head.hash
     node.close()
     rng = random.Random(3)
+    told = 0
     files = [f for f in (tmp_path / "a" / "store").iterdir() if f.suffix == ".sst" or f.name.startswith("MANIFEST")]
     for _ in range(40):
         shutil.copytree(tmp_path / "a", tmp_path / "b")
@@ -267,14 +267,12 @@ def test_every_single_flip_in_the_store_is_found_or_harmless(tmp_path: Path) -> 
         file.write_bytes(content)
         try:
             again = Node.open(tmp_path / "b", key=AUTHORITY)
-        except StoreError as error:
-            assert error.exit_code == 4, error.what
-        else:
             try:
-                assert again.head.hash == head
-                replay(again, "direct")
-            except StoreCorruption:
-                pass
+                found = (again.head.hash, replay(again, "direct").head_hash)
             finally:
                 again.close()
+            assert found == (head, "0x" + head.hex())
+        except StoreCorruption:
+            told += 1
         shutil.rmtree(tmp_path / "b")
+    assert told > 30

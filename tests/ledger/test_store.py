@@ -22,6 +22,7 @@ from ledger.errors import (
     StoreReadOnly,
 )
 from ledger.store import Store
+from tests.faults import store_candidates
 
 VALUES = [(f"key {number:05}".encode(), random.Random(number).randbytes(200)) for number in range(2_000)]
 
@@ -130,6 +131,14 @@ store = Store.open(Path(sys.argv[1]))
 store.write([(b"a", b"1"), (b"b", b"2" * 500)])
 os._exit(0)
 """
+
+
+def test_no_damage_is_silent_or_kills() -> None:
+    """The test that chose the store (docs/decisions/0002), in small."""
+    name = "Store (ours on RocksDB)"
+    for counts in store_candidates.run([name], trials=20).values():
+        assert counts["silent"] == counts["killed"] == 0
+        assert counts["found"] > 15
 
 
 def test_an_unfinished_last_write_is_dropped_whole(written: Path) -> None:
