@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from services import outbox
+from services.bank import tables as bank
 from services.fares import tables as fares
+from services.vouchers import tables as vouchers
 
-__all__ = ["fares"]
+__all__ = ["bank", "fares", "outbox", "vouchers"]

@@ -19,7 +19,7 @@ from services.bank.books import Books
 from services.bank.desk import Desk
 from services.bank.errors import BankLimitError, DepositError
 from services.bank.limits import MAX_CARD_BALANCE_WON
-from services.bank.tables import BankTopUp
+from services.bank.tables import BankRemainder, BankTopUp
 from services.days import DAY_S, KST_OFFSET_S
 from services.outbox import OutboxItem
 from services.zeropay.rules import Line
@@ -69,7 +69,7 @@ class Issuing:
         """
         prefix = f"fund:{name}:"
         if not self._rows_of(prefix):
-            self._store(prefix, orders, now)
+            self._store(prefix, orders)
         batches = self._rows_of(prefix)
         takings: dict[str, int] = {}
         for row in (row for rows in batches.values() for row in rows):
@@ -77,14 +77,13 @@ class Issuing:
             takings[account] = takings.get(account, 0) + row.won
         self._mint(f"top-up:{name}", takings, self._desk.issuer.sender, now)
         for purpose, rows in batches.items():
-            words = [fund_word(row.card, row.won) for row in rows]
+            words = [fund_word(row.card, row.won + row.remainder_won) for row in rows]
             self._desk.issuer.once(purpose, "Fares", "fund", [words])
         return list(batches)
 
-    def _store(self, prefix: str, orders: Sequence[TopUp], now: int) -> None:
+    def _store(self, prefix: str, orders: Sequence[TopUp]) -> None:
         if any(not 0 < order.won <= MAX_CARD_BALANCE_WON for order in orders):
             raise BankLimitError(f"a top-up is 1 to {MAX_CARD_BALANCE_WON:,} won")
-        del now
         mixed = rules.shuffled(orders, self._desk.randomness.below)
         with Session(self._desk.engine) as session:
             takings: dict[str, int] = {}
@@ -93,18 +92,34 @@ class Issuing:
                 takings[account] = takings.get(account, 0) + order.won
             self._check_held(session, takings)
             for number, chunk in enumerate(rules.batches(mixed)):
+                purpose = f"{prefix}{number}"
                 session.add_all(
                     BankTopUp(
                         bank=self._desk.organisation,
-                        purpose=f"{prefix}{number}",
+                        purpose=purpose,
                         card=order.card,
                         rider=order.rider,
                         won=order.won,
+                        remainder_won=self._use_remainders(session, order.rider, purpose),
                     )
                     for order in chunk
                 )
                 session.flush()
             session.commit()
+
+    def _use_remainders(self, session: Session, rider: int, purpose: str) -> int:
+        """What was kept of the rider's old cards goes with this top-up (money.md §1)."""
+        query = select(BankRemainder).where(
+            BankRemainder.bank == self._desk.organisation,
+            BankRemainder.rider == rider,
+            BankRemainder.used_by == "",
+            BankRemainder.fund_purpose != "",
+        )
+        rows = session.exec(query).all()
+        for row in rows:
+            row.used_by = purpose
+            session.add(row)
+        return sum(row.kept_won for row in rows)
 
     def _rows_of(self, prefix: str) -> dict[str, list[BankTopUp]]:
         with Session(self._desk.engine) as session:

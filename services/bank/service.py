@@ -4,6 +4,7 @@
     bank.cards      enrol, certify, certificates, refused
     bank.issuing    approve_fares, top_up, issue_to, redeem, settle_interbank
     bank.guarantee  record_settled, record_correction, collect
+    bank.months     withdraw, move
 
 After every block `after_block` reads what entered it; after a start `recover` comes first. Whatever has a name may be
 asked again under the same name: it is done once.
@@ -24,6 +25,7 @@ from services.bank.desk import Desk
 from services.bank.errors import BooksError, SupplyError
 from services.bank.guarantee import Guarantee
 from services.bank.issuing import Issuing
+from services.bank.months import MonthEnd
 from services.bank.tables import BankCard, BankEntry, BankOwed, BankTopUp, CardStatus
 from services.outbox import ItemStatus, OutboxItem
 
@@ -40,6 +42,7 @@ class Bank:
         self.cards = Cards(desk)
         self.issuing = Issuing(desk)
         self.guarantee = Guarantee(desk, self.cards, self.issuing)
+        self.months = MonthEnd(desk)
 
     def __repr__(self) -> str:
         return f"Bank({self.organisation})"

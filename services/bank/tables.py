@@ -106,7 +106,7 @@ class BankOwed(SQLModel, table=True):
 
 
 class BankTopUp(SQLModel, table=True):
-    """Won that a rider moved from his account to his card's purse."""
+    """Won that a rider moved from his account to his card's purse, with what was kept of an old card's remainder."""
 
     __tablename__ = "bank_top_ups"
     __table_args__: ClassVar = (UniqueConstraint("bank", "purpose", "card"),)
@@ -117,20 +117,27 @@ class BankTopUp(SQLModel, table=True):
     card: bytes
     rider: int = Field(sa_type=BigInteger)
     won: int
+    remainder_won: int = 0
     status: int = CardStatus.PLANNED
     code: int = 0
 
 
 class BankRemainder(SQLModel, table=True):
-    """What of an old card's remainder waits for the rider's next top-up (money.md §1); below 1,000 won each."""
+    """What was left on a card at its month's end (money.md §1): balance = moved (whole thousands, to the rider's new
+    card) + kept (for his next top-up, whose purpose is `used_by`)."""
 
     __tablename__ = "bank_remainders"
     __table_args__: ClassVar = (UniqueConstraint("bank", "card"),)
 
     id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
     bank: int
+    name: str = Field(index=True)
     rider: int = Field(sa_type=BigInteger, index=True)
     card: bytes
-    won: int
-    purpose: str
+    balance_won: int
+    moved_won: int
+    kept_won: int
+    withdraw_purpose: str
+    new_card: bytes | None = None
+    fund_purpose: str = ""
     used_by: str = ""

@@ -32,11 +32,12 @@ CLASS_SHARES: Final = {
 # Voucher holders: 400,000 of about 4.6 million cards (voucher.md §7) is 87 in a thousand over all classes. Assumption:
 # they are found among the free class (65+, disabled, merit: buses) and low-income or many-children adults.
 HOLDER_SHARES: Final[dict[RiderClass, dict[str, int]]] = {
-    RiderClass.ADULT: {"TW-BASIC": 45, "PREGNANCY": 5},
+    RiderClass.ADULT: {"TW-BASIC": 40, "PREGNANCY": 5, "TRANSIT-DAY": 10},
     RiderClass.YOUTH: {"TW-BASIC": 30},
     RiderClass.CHILD: {"TW-BASIC": 30},
     RiderClass.FREE: {"TW-BASIC": 310},
 }
+# TRANSIT-DAY is invented (services/vouchers/data): its lots end on the day itself, so that some lapse within the demo.
 # Assumption: a holder has used part of the month by its middle; what is granted in the demo is the month's lot whole.
 
 # Assumption: two in five cards are prepaid and carry a balance; the others leave it all to their bank (후불).

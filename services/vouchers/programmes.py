@@ -16,6 +16,7 @@ from typing import Any, Final
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
+from contracts.codes import Carry as ChainCarry
 from contracts.codes import Mode
 from services.vouchers.errors import ProgrammeError
 from services.vouchers.limits import MAX_GRANT_WON, MAX_NAME_CHARACTERS
@@ -141,24 +142,59 @@ class RuleSet:
     """What the chain knows of a programme (money.md §4): equal for every programme with equal rules."""
 
     exclusion_group: int
-    profile: int
+    modes: int
+    per_tap_cap_won: int
     day_cap_won: int
     priority: int
-    carry_kind: CarryKind
+    carry: ChainCarry
     carry_cap_won: int
+    max_grant_won: int
+
+    @property
+    def profile(self) -> int:
+        """modes | per_tap_cap_won << 32, as a card's live lots must all have it (money.md §2)."""
+        return self.modes | self.per_tap_cap_won << MODE_BITS
+
+    def words(self, fares: bytes) -> tuple[int, int, int, int, int, int, int, int, bytes]:
+        """The struct that Vouchers.set_rule_set takes."""
+        return (
+            self.exclusion_group,
+            self.modes,
+            self.per_tap_cap_won,
+            self.day_cap_won,
+            self.priority,
+            self.carry,
+            self.carry_cap_won,
+            self.max_grant_won,
+            fares,
+        )
 
 
 def rule_set_of(programme: Programme) -> RuleSet:
-    """The rule-set of a programme that pays by lots. Raises ProgrammeError for one that pays otherwise."""
+    """The rule-set of a programme that pays by lots. Raises ProgrammeError for one that pays otherwise.
+
+    No lot outlives its card's month (money.md §1): a programme that runs on is rolled whole to the next month's card,
+    until the office stops at its end. Without a day cap the grant itself is the cap.
+    """
     if programme.payment is not Payment.LOT:
         raise ProgrammeError(f"{programme.id} pays by {programme.payment}, it has no lots on the chain")
+    carry, cap_won = ChainCarry.NONE, 0
+    if programme.carry.kind is CarryKind.CAP:
+        carry, cap_won = ChainCarry.CAP, programme.carry.cap_won
+    elif programme.carry.kind is not CarryKind.NONE or programme.expiry.kind in (
+        ExpiryKind.MONTHS_AFTER_EVENT_END,
+        ExpiryKind.NEVER,
+    ):
+        carry = ChainCarry.ROLL
     return RuleSet(
         exclusion_group=programme.exclusion_group,
-        profile=programme.profile,
-        day_cap_won=programme.per_day_cap_won,
+        modes=programme.profile & (1 << MODE_BITS) - 1,
+        per_tap_cap_won=programme.per_tap_cap_won,
+        day_cap_won=programme.per_day_cap_won or programme.grant_won,
         priority=programme.priority,
-        carry_kind=programme.carry.kind,
-        carry_cap_won=programme.carry.cap_won,
+        carry=carry,
+        carry_cap_won=cap_won,
+        max_grant_won=programme.grant_won,
     )
 
 
@@ -207,6 +243,9 @@ def parse(documents: list[dict[str, Any]]) -> dict[str, Programme]:
         missing = programme.exclusive_with - set(found)
         if missing:
             raise ProgrammeError(f"{programme.id} excludes unknown programmes: {sorted(missing)}")
+        if any(found[other].exclusion_group != programme.exclusion_group for other in programme.exclusive_with):
+            # The nullifier is per group: what excludes each other must share one (money.md §4).
+            raise ProgrammeError(f"{programme.id} excludes a programme of another exclusion group")
     return found
 
 

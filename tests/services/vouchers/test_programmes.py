@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from contracts.codes import Mode
+from contracts.codes import Carry, Mode
 from services.vouchers.errors import ProgrammeError
-from services.vouchers.programmes import CarryKind, parse, presets, rule_set_of
+from services.vouchers.programmes import parse, presets, rule_set_of
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -34,7 +34,9 @@ def test_every_preset_has_a_source_and_tw_basic_is_as_the_page_says() -> None:
     assert (basic.grant_won, basic.per_day_cap_won, basic.carry.cap_won) == (50_000, 20_000, 50_000)
     assert basic.allows(Mode.NIGHT)
     assert not basic.allows(Mode.GTX)
-    assert rule_set_of(basic).carry_kind is CarryKind.CAP
+    assert (rule_set_of(basic).carry, rule_set_of(basic).carry_cap_won) == (Carry.CAP, 50_000)
+    assert rule_set_of(basic).profile == basic.profile
+    assert rule_set_of(presets()["PREGNANCY"]).carry is Carry.ROLL
     assert basic.profile == sum(1 << mode for mode in Mode if mode not in (Mode.GTX, Mode.AIRPORT))
 
 
@@ -58,6 +60,7 @@ MUST_FAIL: dict[str, list[dict[str, Any]]] = {
     "lot with rate": [document(rate_bp=1)],
     "excludes itself": [document(exclusive_with=["X"])],
     "excludes an unknown one": [document(exclusive_with=["Y"])],
+    "excludes another group": [document(exclusive_with=["Y"]), document(id="Y", exclusion_group=2)],
     "stands twice": [document(), document()],
     "empty name": [document(id="")],
     "long name": [document(name_ko="가" * 81)],
