@@ -38,8 +38,8 @@ MAX_CALL_GAS: Final = 60_000_000
 # Verdicts of Organisations.admit kept for one parent state; a block holds at most 30 M / 21,000 = 1,428 of them.
 MAX_ADMISSION_CACHE: Final = 4_096
 
-# Decoded blocks and receipts kept in memory for readers that follow the head.
-BLOCK_CACHE: Final = 64
+# Decoded blocks and receipts kept in memory for readers that follow the head: at most some 100 MB of full ones.
+BLOCK_CACHE: Final = 16
 
 # Chain names stand in reports and trust files (receipts.md §5); CometBFT's chain id takes 12 digits (§2).
 MAX_NAME_CHARACTERS: Final = 80
@@ -47,8 +47,8 @@ MAX_CHAIN_ID: Final = 999_999_999_999
 MAX_ALLOC_ACCOUNTS: Final = 4_096
 
 # Memory of the store: memtable and block cache. A city's open cards fit the cache many times over at this size.
-STORE_WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
-STORE_CACHE_BYTES: Final = 128 * 1024 * 1024
+STORE_WRITE_BUFFER_BYTES: Final = 32 * 1024 * 1024
+STORE_CACHE_BYTES: Final = 96 * 1024 * 1024
 
 # Gas of one question to Organisations.admit: some hundred storage reads, more than any council needs. Fixed, since the
 # answer is part of validity.

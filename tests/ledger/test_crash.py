@@ -276,3 +276,47 @@ def test_every_single_flip_in_the_store_is_found_or_harmless(tmp_path: Path) -> 
             told += 1
         shutil.rmtree(tmp_path / "b")
     assert told > 30
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from ledger.errors import StoreError, StorePoisoned
+from ledger.node import Node
+from tests.ledger.chains import AUTHORITY, USERS, count
+node = Node.open(Path(sys.argv[1]), key=AUTHORITY)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+nonce = 0
+try:
+    while True:
+        for _ in range(7):
+            print("tx", node.submit(count(USERS[0], nonce, data=bytes(3_000), gas=200_000)).hex(), flush=True)
+            nonce += 1
+        block = node.seal(node.head.timestamp + 1)
+        print("block", block.number, block.hash.hex(), flush=True)
+except StoreError as error:
+    print(type(error).__name__, error.exit_code, flush=True)
+for act in (lambda: node.submit(count(USERS[1], 0)), node.seal):
+    try:
+        act()
+    except StorePoisoned as error:
+        print(type(error).__name__, error.exit_code, flush=True)
+"""
+
+
+def test_a_full_disk_stops_intake_and_loses_nothing(tmp_path: Path) -> None:
+    make(tmp_path, open_config()).close()
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[-3:] == [["StoreFull", "3"], ["StorePoisoned", "3"], ["StorePoisoned", "3"]]
+    node = Node.open(tmp_path, key=AUTHORITY)
+    blocks = {int(words[1]): bytes.fromhex(words[2]) for words in lines if words[0] == "block"}
+    assert blocks
+    for number, block_hash in blocks.items():
+        assert node.block(number).hash == block_hash
+    node.seal()
+    for words in lines:
+        if words[0] == "tx":
+            assert node.receipt(bytes.fromhex(words[1])).block_number <= node.head.number
+    node.close()
