@@ -51,7 +51,7 @@ def compile_source(source: Path) -> Artefact:
         raise ArtefactError(f"the artefacts are made by Vyper {VYPER}, installed is {vyper.__version__}")
     settings = Settings(optimize=OptimizationLevel.GAS, evm_version=EVM, experimental_codegen=False)
     bundle = FilesystemInputBundle([HERE])
-    with bundle.search_path(HERE):
+    with bundle.search_path(source.parent):
         loaded = bundle.load_file(source.name)
         if not isinstance(loaded, FileInput):
             raise ArtefactError(f"{source.name} is no source file")

@@ -134,6 +134,7 @@ class Vouchers:
         require(number != 0 and self.rule_sets.get(number, (city, rules))[0] == city, "RULE SET")
         require(self.pools[number].granted_won == 0, "IMMUTABLE")
         require(all((rules.group, rules.modes, rules.max_grant_won, rules.day_cap_won)), "RANGE")
+        require(rules.carry <= Carry.ROLL, "RANGE")
         require((rules.carry == Carry.CAP) == (rules.carry_cap_won != 0), "RANGE")
         self._check_fares(rules.fares)
         self.rule_sets[number] = (city, rules)

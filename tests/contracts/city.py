@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from contracts import addresses
+from contracts import addresses, client
 from contracts.codes import Act, Purpose, Role
 from contracts.twins.base import Clock, Log, Reverted
 from contracts.twins.organisations import Key, Organisation, Organisations, content_of
@@ -114,6 +114,7 @@ class Pair:
         self.organisations = twin_organisations(self.clock)
         self.won = Won(self.clock, self.organisations)
         self.won.mint_caps.update({KOOKMIN: MINT_CAP, WOORI: MINT_CAP})
+        self.twin_value: Any = None
         self.logs: dict[str, Log] = {"Organisations": self.organisations.log, "Won": self.won.log}
 
     def advance(self, seconds: int = 0, blocks: int = 1) -> None:
@@ -125,26 +126,33 @@ class Pair:
         self, by: bytes, agreement: str, function: str, args: Sequence[Any], twin: Callable[[], Any]
     ) -> Outcome | str:
         """Takes one step on both; they succeed alike with the same events, or refuse by the same name."""
+        data = client.encode_call(agreement, function, args)
+        outcome = self.step_raw(by, addresses.BY_NAME[agreement], data, function, twin)
+        if isinstance(outcome, str):
+            return outcome
+        return replace(outcome, value=client.decode_result(agreement, function, outcome.value))
+
+    def step_raw(self, by: bytes, to: bytes, data: bytes, what: str, twin: Callable[[], Any]) -> Outcome | str:
+        """The same for call data as they are; the outcome's value is the bytes answered."""
         for log in self.logs.values():
             log.take()
         try:
-            twin_value, twin_reason = twin(), None
+            self.twin_value, twin_reason = twin(), None
         except Reverted as refused:
-            twin_value, twin_reason = None, refused.reason
+            self.twin_value, twin_reason = None, refused.reason
         try:
-            outcome, reason = self.world.transact(by, agreement, function, args), None
+            (output, outcome), reason = self.world.transact_raw(by, to, data), None
         except ChainReverted as refused:
-            outcome, reason = None, refused.reason
-        assert reason == twin_reason, f"{function}: chain {reason!r}, twin {twin_reason!r}"
+            output, outcome, reason = b"", None, refused.reason
+        assert reason == twin_reason, f"{what}: chain {reason!r}, twin {twin_reason!r}"
         if outcome is None:
             return reason or ""
         logged: dict[str, list[Any]] = {log: [] for log in self.logs}
         for at, event, fields in outcome.events:
             logged.setdefault(at, []).append((event, fields))
         for at, log in self.logs.items():
-            assert logged[at] == log.take(), f"{function}: events of {at}"
-        self.twin_value: Any = twin_value
-        return outcome
+            assert logged[at] == log.take(), f"{what}: events of {at}"
+        return replace(outcome, value=output)
 
     def decide(self, act: Act, *arguments: int) -> int:
         """Lets the council pass a decision on both; returns the proposal."""
