@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from eth.abc import AccountDatabaseAPI
 from eth.constants import EMPTY_SHA3
 from eth.typing import JournalDBCheckpoint
+from eth_typing import Hash32
 from lru import LRU
 from rusty_rlp import decode_raw, encode_raw
 
@@ -117,8 +118,8 @@ class DirectAccountDB(AccountDatabaseAPI):
     def increment_nonce(self, address: bytes) -> None:
         self.set_nonce(address, self.get_nonce(address) + 1)
 
-    def get_code_hash(self, address: bytes) -> bytes:
-        return (self.account(address) or _EMPTY).code_hash
+    def get_code_hash(self, address: bytes) -> Hash32:
+        return Hash32((self.account(address) or _EMPTY).code_hash)
 
     def get_code(self, address: bytes) -> bytes:
         code_hash = self.get_code_hash(address)
@@ -247,14 +248,18 @@ class DirectAccountDB(AccountDatabaseAPI):
     # -- roots
 
     @property
-    def state_root(self) -> bytes:
-        return self._root
+    def state_root(self) -> Hash32:
+        return Hash32(self._root)
+
+    @state_root.setter
+    def state_root(self, value: Hash32) -> None:
+        raise NotImplementedError("a state is opened at its root and stays there")
 
     def has_root(self, state_root: bytes) -> bool:
         return self._nodes.get(state_root) is not None
 
-    def make_state_root(self) -> bytes:
-        return self.persist_into({})
+    def make_state_root(self) -> Hash32:
+        raise NotImplementedError("the engine takes root and nodes with persist_into")
 
     def persist(self) -> Any:
         raise NotImplementedError("the engine takes the nodes with persist_into")

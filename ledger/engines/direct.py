@@ -36,6 +36,8 @@ from ledger.engines.pyevm import PyEvmExecution, execution_context, run_call
 from ledger.engines.tries import BLANK_ROOT, NodeCache, Trie
 
 _NO_TRANSIENT: Final = b""
+# py-evm's annotation forgets that most messages create nothing.
+_NO_ADDRESS: Final[Any] = None
 
 
 class DirectComputation(CancunComputation):
@@ -88,7 +90,7 @@ class DirectExecutor(CancunTransactionExecutor):
             value=transaction.value,
             data=b"" if creates else transaction.data,
             code=transaction.data if creates else state.get_code(transaction.to),
-            create_address=generate_contract_address(sender, nonce) if creates else None,
+            create_address=generate_contract_address(sender, nonce) if creates else _NO_ADDRESS,
         )
 
 
@@ -98,9 +100,10 @@ class DirectState(CancunState):
     computation_class = DirectComputation
     transaction_executor_class = DirectExecutor
 
+    _account_db: DirectAccountDB
+
     def __init__(self, accounts: DirectAccountDB, environment: BlockEnvironment) -> None:
         # BaseState.__init__ would build the stock account database, only to be replaced.
-        self._db = None
         self.execution_context = execution_context(environment)
         self._account_db = accounts
 
@@ -126,10 +129,6 @@ class DirectState(CancunState):
 
 class DirectExecution(PyEvmExecution):
     """A block through direct dispatch."""
-
-    def __init__(self, state: DirectState, environment: BlockEnvironment, caches: Caches) -> None:
-        super().__init__(state, environment)
-        self._caches = caches
 
     def apply(self, transaction: SignedTransaction) -> _Receipt:
         """See base.Execution.apply."""
@@ -173,8 +172,13 @@ class DirectView:
     """A state read through the direct engine's caches."""
 
     def __init__(self, nodes: Nodes, state_root: bytes, environment: BlockEnvironment, caches: Caches) -> None:
-        self._open = lambda: DirectAccountDB(nodes, state_root, caches)
+        self._nodes = nodes
+        self._root = state_root
         self._environment = environment
+        self._caches = caches
+
+    def _open(self) -> DirectAccountDB:
+        return DirectAccountDB(self._nodes, self._root, self._caches)
 
     def account(self, address: bytes) -> Account:
         """See base.View.account."""
@@ -204,7 +208,7 @@ class DirectEngine:
     def begin(self, nodes: Nodes, state_root: bytes, environment: BlockEnvironment) -> Execution:
         """See base.Engine.begin."""
         state = DirectState(DirectAccountDB(nodes, state_root, self._caches), environment)
-        return DirectExecution(state, environment, self._caches)
+        return DirectExecution(state, environment)
 
     def view(self, nodes: Nodes, state_root: bytes, environment: BlockEnvironment) -> View:
         """See base.Engine.view."""

@@ -213,10 +213,7 @@ def run(computation: Any) -> None:
                     mem[top : top + length] = mem[source : source + length]
             else:  # STATICCALL
                 left = call_precompile(computation, accounts, stack, gas)
-                if left is None:
-                    gas = _delegate(computation, meter, gas, arg)
-                else:
-                    gas = left
+                gas = _delegate(computation, meter, gas, arg) if left is None else left
                 mem = memory._bytes
                 size = len(mem)
         elif kind == 39:  # CONTEXT

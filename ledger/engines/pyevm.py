@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, Final
 
-from eth.constants import EMPTY_SHA3, GAS_TX, GAS_TXCREATE
+from eth.constants import EMPTY_SHA3
 from eth.exceptions import VMError
 from eth.vm.chain_context import ChainContext
 from eth.vm.execution_context import ExecutionContext
@@ -20,7 +20,8 @@ from eth.vm.forks.shanghai.constants import INITCODE_WORD_COST, MAX_INITCODE_SIZ
 from eth.vm.interrupt import EVMMissingData
 from eth.vm.spoof import SpoofTransaction
 from eth_keys.exceptions import BadSignature
-from eth_utils import ValidationError
+from eth_typing import Address, BlockNumber, Hash32
+from eth_utils.exceptions import ValidationError
 
 from ledger.engines.base import BlockEnvironment, Call, CallResult, Log, Receipt, SignedTransaction
 from ledger.engines.errors import StateMissing, TransactionRejected
@@ -31,13 +32,13 @@ _REVERT: Final = "revert"
 def execution_context(environment: BlockEnvironment) -> ExecutionContext:
     """py-evm's form of a block environment; after the merge difficulty is 0."""
     return ExecutionContext(
-        coinbase=environment.coinbase,
+        coinbase=Address(environment.coinbase),
         timestamp=environment.timestamp,
-        block_number=environment.number,
+        block_number=BlockNumber(environment.number),
         difficulty=0,
-        mix_hash=environment.prev_randao,
+        mix_hash=Hash32(environment.prev_randao),
         gas_limit=environment.gas_limit,
-        prev_hashes=(ancestor for ancestor in environment.ancestors()),
+        prev_hashes=(Hash32(ancestor) for ancestor in environment.ancestors()),
         chain_id=environment.chain_id,
         base_fee_per_gas=environment.base_fee,
         excess_blob_gas=environment.excess_blob_gas,
@@ -60,14 +61,17 @@ class PyEvmExecution:
         self.receipts: list[Receipt] = []
         self.raws: list[bytes] = []
         self.bloom = 0
-        self._running = SimpleNamespace(gas_used=0, gas_limit=environment.gas_limit)
-        header = SimpleNamespace(
+        # py-evm asks a header for these fields only; copying a whole one per transaction costs more than a transfer.
+        self._running: Any = SimpleNamespace(gas_used=0, gas_limit=environment.gas_limit)
+        header: Any = SimpleNamespace(
             timestamp=environment.timestamp, parent_beacon_block_root=environment.parent_beacon_root
         )
-        self._vm = CancunVM(header, None, ChainContext(environment.chain_id), None)
+        nothing: Any = None
+        self._vm = CancunVM(header, nothing, ChainContext(environment.chain_id), nothing)
         self._vm._state = state
         # EIP-4788: writes the beacon root if the public contract for it stands in the state.
-        self._vm.block_preprocessing(SimpleNamespace(header=header))
+        block: Any = SimpleNamespace(header=header)
+        self._vm.block_preprocessing(block)
 
     @property
     def gas_used(self) -> int:
@@ -138,7 +142,12 @@ def run_call(state: Any, call: Call) -> CallResult:
 
 def _run_call(state: Any, call: Call) -> CallResult:
     unsigned = CancunTransactionBuilder.create_unsigned_transaction(
-        nonce=state.get_nonce(call.sender), gas_price=0, gas=call.gas, to=call.to, value=call.value, data=call.data
+        nonce=state.get_nonce(call.sender),
+        gas_price=0,
+        gas=call.gas,
+        to=Address(call.to),
+        value=call.value,
+        data=call.data,
     )
     transaction = SpoofTransaction(
         unsigned,
@@ -170,5 +179,4 @@ def _run_call(state: Any, call: Call) -> CallResult:
 def _call_gas(call: Call, unsigned: Any) -> int:
     """Intrinsic gas with the access list's 2,400 an address and 1,900 a slot (EIP-2930)."""
     listed: int = sum(2400 + 1900 * len(slots) for _, slots in call.access_list)
-    zeros = unsigned.data.count(0)
-    return (GAS_TX if call.to else GAS_TX + GAS_TXCREATE) + 4 * zeros + 16 * (len(unsigned.data) - zeros) + listed
+    return int(unsigned.intrinsic_gas) + listed

@@ -12,6 +12,7 @@ from eth.db.trie import make_trie_root_and_nodes
 from eth.vm.forks.cancun.computation import CancunComputation
 from eth.vm.forks.cancun.state import CancunState
 from eth.vm.interrupt import EVMMissingData
+from eth_typing import Hash32
 
 from ledger.engines.base import (
     Account,
@@ -77,6 +78,10 @@ class _Encoded:
         return self._raw
 
 
+def _open(overlay: _Overlay, state_root: bytes, environment: BlockEnvironment) -> StockState:
+    return StockState(overlay, execution_context(environment), Hash32(state_root))
+
+
 class StockExecution(PyEvmExecution):
     """A block through stock py-evm."""
 
@@ -99,7 +104,8 @@ class StockExecution(PyEvmExecution):
 
 
 def _root(raws: list[bytes]) -> bytes:
-    return bytes(make_trie_root_and_nodes([_Encoded(raw) for raw in raws])[0])
+    items: Any = [_Encoded(raw) for raw in raws]
+    return bytes(make_trie_root_and_nodes(items)[0])
 
 
 class StockView:
@@ -110,8 +116,8 @@ class StockView:
         self._root = state_root
         self._environment = environment
 
-    def _state(self) -> StockState:
-        return StockState(_Overlay(self._nodes), execution_context(self._environment), self._root)
+    def _state(self) -> Any:
+        return _open(_Overlay(self._nodes), self._root, self._environment)
 
     def account(self, address: bytes) -> Account:
         """See base.View.account."""
@@ -151,7 +157,7 @@ class StockEngine:
     def begin(self, nodes: Nodes, state_root: bytes, environment: BlockEnvironment) -> Execution:
         """See base.Engine.begin."""
         overlay = _Overlay(nodes)
-        return StockExecution(overlay, StockState(overlay, execution_context(environment), state_root), environment)
+        return StockExecution(overlay, _open(overlay, state_root, environment), environment)
 
     def view(self, nodes: Nodes, state_root: bytes, environment: BlockEnvironment) -> View:
         """See base.Engine.view."""

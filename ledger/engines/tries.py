@@ -9,7 +9,6 @@ since slicing and comparing those is one call each.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from os.path import commonprefix
 from typing import Any, Final
 
 import rlp
@@ -238,7 +237,7 @@ def _writable(node: Branch) -> Branch:
 
 def _split(node: Leaf | Extension, path: str, value: bytes) -> Node:
     """A branch where `path` leaves the digits of a leaf or an extension."""
-    shared = len(commonprefix((path, node.path)))
+    shared = _shared(path, node.path)
     branch = Branch([None] * 16, b"", True)
     rest = node.path[shared:]
     if isinstance(node, Leaf):
@@ -253,6 +252,13 @@ def _split(node: Leaf | Extension, path: str, value: bytes) -> Node:
     else:
         branch.value = value
     return Extension(path[:shared], branch, True) if shared else branch
+
+
+def _shared(one: str, other: str) -> int:
+    for at, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return at
+    return min(len(one), len(other))
 
 
 def _packed(path: str, kind: int) -> bytes:

@@ -202,6 +202,14 @@ class _Writer:
             self.push(slot)
             self.op(op.SSTORE, 2)
 
+    def rewrite(self) -> None:
+        """Writes one slot several times: cost and refund of a write depend on what the transaction found."""
+        slot = self.rng.randrange(6)
+        for _ in range(self.rng.randint(2, 5)):
+            self.push(self.rng.choice((0, 0, slot + 1, slot + 1, 9)))
+            self.push(slot)
+            self.op(op.SSTORE, 2)
+
     def transient(self) -> None:
         if self.rng.random() < 0.5:
             self.push(self.rng.randrange(3))
@@ -293,7 +301,7 @@ _STEPS = (
     (_Writer.pure, 30), (_Writer.operand, 14), (_Writer.shuffle, 14), (_Writer.memory, 12), (_Writer.storage, 7),
     (_Writer.context, 7), (_Writer.jump, 7), (_Writer.place, 7), (_Writer.copy, 4), (_Writer.log, 2),
     (_Writer.call, 5), (_Writer.recover, 1), (_Writer.create, 1), (_Writer.transient, 2), (_Writer.flood, 0.15),
-    (_Writer.end, 0.8),
+    (_Writer.end, 0.8), (_Writer.rewrite, 2),
 )  # fmt: skip
 _WEIGHTS = [weight for _, weight in _STEPS]
 
@@ -324,7 +332,9 @@ def _program(rng: random.Random) -> bytes:
 def case(seed: int) -> Case:
     """The case of a seed."""
     rng = random.Random(seed)
-    gas = rng.choice((rng.randrange(50), rng.randrange(3_000), rng.randrange(60_000), 200_000, 200_000, 400_000, 400_000))
+    gas = rng.choice(
+        (rng.randrange(50), rng.randrange(3_000), rng.randrange(60_000), 200_000, 200_000, 400_000, 400_000)
+    )
     return Case(
         code=_program(rng),
         helpers=tuple(_body(rng, 8) for _ in HELPERS),
