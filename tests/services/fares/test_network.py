@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import heapq
+from itertools import groupby
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.fares.errors import AmbiguousStationError, NoPathError, TariffDataError, UnknownStationError
 from services.fares.network import GTX_NETWORK, NETWORK, Network, Path, Station, in_reentry_area
@@ -148,6 +151,54 @@ def test_ties_take_the_fewest_changes_then_the_first_lines(monkeypatch: pytest.M
     network = Network("a")
     assert network.shortest(Station("A", ""), Station("C", "")).lines == ("2",)
     assert network.shortest(Station("A", ""), Station("E", "")).lines == ("1", "9")
+
+
+_EDGES = st.lists(
+    st.tuples(st.sampled_from("12"), st.sampled_from("ABCDE"), st.sampled_from("ABCDE"), st.integers(1, 3)).filter(
+        lambda edge: edge[1] != edge[2]
+    ),
+    min_size=1,
+    max_size=9,
+    unique_by=lambda edge: (edge[0], *sorted(edge[1:3])),
+)
+
+
+def all_paths(
+    edges: list[tuple[str, str, str, int]], here: str, end: str, seen: str = ""
+) -> list[tuple[int, list[str]]]:
+    """(metres, line of each edge) of every path that meets no station twice."""
+    if here == end:
+        return [(0, [])]
+    found = []
+    for line, a, b, metres in [*edges, *((line, b, a, metres) for line, a, b, metres in edges)]:
+        if a == here and b not in seen + here:
+            found += [(metres + m, [line, *rest]) for m, rest in all_paths(edges, b, end, seen + here)]
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(_EDGES)
+def test_every_path_agrees_with_trying_them_all(edges: list[tuple[str, str, str, int]]) -> None:
+    rows = [
+        {"line": line, "a": a, "b": b, "metres": str(m), "operator": "x", "basis": "published"}
+        for line, a, b, m in edges
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("services.fares.network.read_table", lambda _name: rows)
+        network = Network("a")
+        names = network.names
+    for origin in names:
+        for end in names:
+            if origin == end:
+                continue
+            ridden = [(metres, [line for line, _ in groupby(lines)]) for metres, lines in all_paths(edges, origin, end)]
+            if not ridden:
+                with pytest.raises(NoPathError):
+                    network.shortest(Station(origin, ""), Station(end, ""))
+                continue
+            metres, lines = min(ridden, key=lambda path: (path[0], len(path[1]), path[1]))
+            path = network.shortest(Station(origin, ""), Station(end, ""))
+            assert (path.metres, list(path.lines)) == (metres, lines)
 
 
 @pytest.mark.parametrize("metres", ["0", "-5", "1.5", "x"])

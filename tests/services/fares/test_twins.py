@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from wallets.taps import JourneyState, Tap
 
 GATES = ("강남:2호선", "강남:2호선", "시청:1호선", "시청:2호선", "신내:6호선", "도봉산:1호선", ":")
 ROUTES = ("143", "143", "472", "N13", "강남01")
-MORNINGS = (
+MORNINGS = (  # from 2015 on every mode but GTX has its table
     "2013-03-01",
     "2019-05-06",
     "2023-07-15",
@@ -123,12 +124,12 @@ def check_journey(journey: Journey, charges: list[tuple[Charge, Charge | None]])
         assert min(shares.values()) >= 0
 
 
-@settings(max_examples=400, deadline=None)
-@given(days(), st.sampled_from(RiderClass))
-def test_both_forms_take_the_same_won_at_every_tap(legs: list[Leg], rider_class: RiderClass) -> None:
+def check_both_forms(legs: list[Leg], rider_class: RiderClass) -> None:
     try:
         priced = price(legs, rider_class)
     except FareNotInTablesError:
+        with pytest.raises(FareNotInTablesError):
+            tap_by_tap(legs, rider_class)
         return
     charges = tap_by_tap(legs, rider_class)
     position = 0
@@ -137,6 +138,19 @@ def test_both_forms_take_the_same_won_at_every_tap(legs: list[Leg], rider_class:
         position += len(journey.legs)
     taken = sum(on.charge_won + (off.charge_won if off else 0) for on, off in charges)
     assert taken == priced.total_won - sum(journey.adjust_won for journey in priced.journeys)
+
+
+@settings(max_examples=400, deadline=None)
+@given(days(), st.sampled_from(RiderClass))
+def test_both_forms_take_the_same_won_at_every_tap(legs: list[Leg], rider_class: RiderClass) -> None:
+    check_both_forms(legs, rider_class)
+
+
+@pytest.mark.long
+@settings(max_examples=20_000, deadline=None)
+@given(days(), st.sampled_from(RiderClass))
+def test_both_forms_take_the_same_won_at_every_tap_at_length(legs: list[Leg], rider_class: RiderClass) -> None:
+    check_both_forms(legs, rider_class)
 
 
 def test_an_express_leg_after_a_night_bus_gives_back_what_was_taken_too_much() -> None:
