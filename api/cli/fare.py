@@ -21,7 +21,7 @@ from services.fares.quote import Defaults, Request, answer, build, moment, parse
 from services.fares.splits import Policy
 from services.fares.tariff import Media
 
-app = typer.Typer(no_args_is_help=True, help="Fares: what a trip costs and who gets it.")
+app = typer.Typer(help="Fares: what a trip costs and who gets it.")
 _RULES_KO = {
     "BASE": "기본운임",
     "EARLY_BIRD": "조조할인",
