@@ -13,7 +13,7 @@ MAX_GAS_LIMIT: Final = 240_000_000
 # architecture.md §3: a block may be at most this far ahead of the clock of who admits it.
 MAX_CLOCK_AHEAD_S: Final = 30
 
-# At 16 gas a byte of calldata, 30 M gas hold 1.9 MB; twice that leaves room for headers and access lists.
+# At 16 gas a byte of calldata, 30 M gas hold 1.9 MB; twice that is room for all but calldata made of zeros.
 MAX_BLOCK_BYTES: Final = 4 * 1024 * 1024
 # The largest batch of records (K = 512, 192 B each) has 100 kB; geth's pool stops at 128 KiB (engines.md).
 MAX_TRANSACTION_BYTES: Final = 128 * 1024

@@ -11,10 +11,15 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from ledger.chain.transactions import Transaction
 from ledger.errors import KnownTransaction, NonceError, PoolFull
-from ledger.limits import MAX_PENDING, MAX_PENDING_BYTES, MAX_PENDING_PER_SENDER
+from ledger.limits import MAX_BLOCK_BYTES, MAX_PENDING, MAX_PENDING_BYTES, MAX_PENDING_PER_SENDER
+
+# RLP around a block and around each of its transactions, generously.
+_BLOCK_OVERHEAD_BYTES: Final = 4_096
+_ITEM_OVERHEAD_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +146,7 @@ class Mempool:
                     chosen.append(pending)
                     still.append(organisation)
             waiting = still
-        return _in_order(chosen)
+        return _within_bytes(_in_order(chosen))
 
     def _ready(self, chain_nonce: Callable[[bytes], int]) -> dict[int, _Queue]:
         queues: dict[int, _Queue] = {}
@@ -183,6 +188,16 @@ class _Queue:
         for entry in self._asleep:
             heapq.heappush(self._heads, entry)
         self._asleep.clear()
+
+
+def _within_bytes(ordered: list[Pending]) -> list[Pending]:
+    """As many from the front as a block's bytes hold: calldata of zeros is cheap in gas but long."""
+    room = MAX_BLOCK_BYTES - _BLOCK_OVERHEAD_BYTES
+    for place, pending in enumerate(ordered):
+        room -= len(pending.transaction.raw) + _ITEM_OVERHEAD_BYTES
+        if room < 0:
+            return ordered[:place]
+    return ordered
 
 
 def _in_order(chosen: list[Pending]) -> list[Pending]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -237,11 +237,11 @@ class Node(Reader):
             when = max(self._clock(), parent.timestamp + 1) if timestamp is None else timestamp
             draft = blocks.draft_header(parent, when)
             rules.check_time(draft, parent, self._clock())
+            self._drop(self._inadmissible())
             chosen = self._pool.select(self._chain_nonce, parent.gas_limit // 2, draft.block_number)
-            chosen, dropped = self._admitted(chosen)
             if not chosen and not allow_empty:
-                self._drop(dropped)
                 return None
+            dropped: list[tuple[Pending, str]] = []
             body, result = self._execute(draft, chosen, dropped)
             if not body and not allow_empty:
                 self._drop(dropped)
@@ -279,23 +279,22 @@ class Node(Reader):
         rules.check_fields(block.header)
         rules.check_gas(block.header, self._head.header)
 
-    def _admitted(self, chosen: Iterable[Pending]) -> tuple[list[Pending], list[tuple[Pending, str]]]:
-        """What is still admissible at the head, and what is not any more, with the reason."""
-        admitted, dropped = [], []
-        for waiting in chosen:
+    def _inadmissible(self) -> list[tuple[Pending, str]]:
+        """What waits but is not admissible any more at the head, with the reason."""
+        found = []
+        for waiting in self._pool:
             try:
                 self._gate.check(waiting.transaction)
-                admitted.append(waiting)
             except AdmissionError as error:
-                dropped.append((waiting, error.what))
-        return admitted, dropped
+                found.append((waiting, error.what))
+        return found
 
     def _execute(
         self, draft: BlockHeaderAPI, chosen: Sequence[Pending], dropped: list[tuple[Pending, str]]
     ) -> tuple[list[Transaction], ExecutionResult]:
         """Executes what can be executed; one whose predecessor was dropped stays waiting."""
         execution = self.engine.begin(self.archive, self._head.header.state_root, self.environment(draft))
-        gone = {waiting.transaction.sender for waiting, _ in dropped}
+        gone: set[bytes] = set()
         body = []
         for waiting in chosen:
             if waiting.transaction.sender in gone:

@@ -19,7 +19,7 @@ _WORD: Final = 32
 _ADMIT: Final = keccak(b"admit(address,address,bytes32)")[:4]
 _STANDING: Final = keccak(b"standing(address)")[:4]
 _ORGANISATION_MASK: Final = 0xFFFF
-_REASONS: Final = {
+_REASONS: Final[dict[int, str]] = {
     Admission.SENDER: "the sender is no active key of an active organisation",
     Admission.RECEIVER: "the receiver is no agreement in force",
     Admission.CODE: "the council has not approved this code",

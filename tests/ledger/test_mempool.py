@@ -94,6 +94,17 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
         pool.check(tx(0, 0, 120_000), 1)
 
 
+def test_long_and_cheap_calldata_does_not_burst_a_block() -> None:
+    pool = Mempool()
+    for nonce in range(50):
+        raw = transactions.sign(SENDERS[0], CHAIN_ID, nonce, 600_000, COUNTER, bytes(120_000))
+        pool.add(transactions.decode(raw), 1)
+    taken = chosen(pool, 30_000_000)
+    size = sum(len(transaction.raw) for transaction in taken)
+    assert limits.MAX_BLOCK_BYTES - 130_000 < size < limits.MAX_BLOCK_BYTES
+    assert [transaction.nonce for transaction in taken] == list(range(len(taken)))
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(21_000, 400_000)), max_size=40),
     st.integers(21_000, 2_000_000),
