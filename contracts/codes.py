@@ -116,6 +116,7 @@ class Act(IntEnum):
     UNFREEZE = 65
     REISSUE = 66
     MINT_CAP = 67
+    END_OBJECTION = 68
 
 
 class Admission(IntEnum):

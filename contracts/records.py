@@ -230,8 +230,7 @@ def leaf_of(packed: bytes) -> Leaf:
     """A leaf from its 128 bytes."""
     if len(packed) != LEAF_BYTES:
         raise EncodingError(f"a settlement leaf has {LEAF_BYTES} bytes, this one {len(packed)}")
-    card, *numbers, digest = _LEAF.unpack(packed)
-    return Leaf(card, *map(int, numbers), state_digest=digest)
+    return Leaf(*_LEAF.unpack(packed))
 
 
 @dataclass(frozen=True, slots=True)
