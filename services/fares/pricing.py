@@ -202,7 +202,9 @@ def _journey(group: _Group, rider_class: RiderClass, media: Media, owed: int, ow
         taken, off_won = taken + on_won, 0
         if leg.off is not None:
             distance = _distance_won(tariff, rider_class, media, legs[:count], legs[:count])
-            premiums += tariff.premiums(leg.mode, rider_class, leg.metres, leg.sections)
+            own = leg.operators[0][0]
+            more = tariff.premiums(leg.mode, rider_class, leg.metres, leg.sections)
+            premiums += [(operator or own, won) for operator, won in more]
             surcharged = sum(won for _, won in premiums)
             off_won = max(0, highest - discount + distance + surcharged - taken)
             taken += off_won
@@ -221,7 +223,7 @@ def _journey(group: _Group, rider_class: RiderClass, media: Media, owed: int, ow
         penalty_won=owed,
         penalty_operator=owed_to if owed else "",
         premiums=tuple(premiums),
-        rules=_rules(group, rider_class, discount, distance, premiums, owed),
+        rules=_rules(group, rider_class, discount, distance, owed),
         missing_out_won=penalty_won(last.base_won, last.on_won) if missing else 0,
         foregone_won=_foregone_won(first, rider_class, tariff),
         unsure=tuple(
@@ -254,7 +256,6 @@ def _rules(
     rider_class: RiderClass,
     discount: int,
     distance: int,
-    premiums: list[tuple[str, int]],
     owed: int,
 ) -> tuple[Rule, ...]:
     legs = group.legs
@@ -262,10 +263,11 @@ def _rules(
     found = {Rule.FREE if free else Rule.BASE, *group.joined}
     if discount:
         found.add(Rule.EARLY_BIRD)
-    if distance or any(won for operator, won in premiums if operator == "gtx-a"):
+    for leg in legs:
+        if leg.off is not None and group.tariff.premium_won(leg.mode, rider_class, leg.metres, leg.sections):
+            found.add(Rule.DISTANCE if leg.mode is Mode.GTX else Rule.SURCHARGE)
+    if distance:
         found.add(Rule.DISTANCE)
-    if any(leg.sections for leg in legs) and any(won for _, won in premiums):
-        found.add(Rule.SURCHARGE)
     if owed:
         found.add(Rule.PENALTY)
     return tuple(sorted(found, key=_ORDER.__getitem__))

@@ -23,7 +23,7 @@ from services.fares.errors import (
     TapOrderError,
 )
 from services.fares.limits import MAX_DOCUMENT_BYTES, MAX_LEG_METRES, MAX_QUOTE_LEGS, MAX_SECTIONS, MAX_TEXT
-from services.fares.network import GTX_NETWORK, NETWORK, Network, Station
+from services.fares.network import GTX_NETWORK, NETWORK, SEOUL_METRO, Network, Station
 from services.fares.pricing import Journey, Leg, Priced, PricedLeg, price
 from services.fares.rules import UNKNOWN_PLACE, is_rail
 from services.fares.splits import Policy, split
@@ -253,13 +253,14 @@ def _times(row: Mapping[str, Any], what: str, clock: int | None) -> tuple[int, i
 
 
 def _rail_leg(row: Mapping[str, Any], mode: Mode, on: int, off: int | None, what: str) -> Leg:
+    """A rail leg by its stations or by its metres; by metres alone it is Seoul Metro's (fares.md §12)."""
     _known_keys(row, _RAIL_KEYS | ({"surcharges"} if mode is Mode.SUBWAY else set()), what)
     network = GTX_NETWORK if mode is Mode.GTX else NETWORK
     entry = NETWORK.station(_text(row["from"], f"{what}: from")) if "from" in row else None
     place = entry.place or UNKNOWN_PLACE if entry else UNKNOWN_PLACE
     sections = _sections(row.get("surcharges", []), what)
     if off is None:
-        gate = network.operator if entry is None else network.gate_operator(entry)
+        gate = SEOUL_METRO if entry is None else network.gate_operator(entry)
         return Leg(mode, on, None, 0, ((gate, 0),), entry=place, exit=UNKNOWN_PLACE, sections=sections)
     exit_ = NETWORK.station(_text(row["to"], f"{what}: to")) if "to" in row else None
     given = _metres(row["metres"], what) if "metres" in row else None
@@ -271,7 +272,7 @@ def _rail_leg(row: Mapping[str, Any], mode: Mode, on: int, off: int | None, what
             on,
             off,
             given,
-            ((network.operator, given),),
+            ((SEOUL_METRO, given),),
             entry=place,
             exit=(exit_.place or UNKNOWN_PLACE) if exit_ else UNKNOWN_PLACE,
             sections=sections,

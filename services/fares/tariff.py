@@ -151,7 +151,7 @@ class Tariff:
     def premiums(
         self, mode: Mode, rider_class: RiderClass, metres: int, sections: tuple[str, ...]
     ) -> Iterator[tuple[str, int]]:
-        """(operator, won) beyond the integrated fare, each wholly its operator's (fares.md §7).
+        """(operator, won) beyond the integrated fare, each wholly its operator's, "" for the leg's own (fares.md §7).
 
         A GTX leg pays, for each step started beyond its own base distance, what GTX's step exceeds the common one by:
         so 동탄 to 강남 comes to the published 4,650 in both directions. Surcharged sections add theirs.
@@ -161,7 +161,7 @@ class Tariff:
             return
         if mode is Mode.GTX:
             step = self.gtx[rider_class][2] - self.step_won(rider_class)
-            yield "gtx-a", step * units(metres, self.rules.base_m, self.rules, all_rail=True)
+            yield "", step * units(metres, self.rules.base_m, self.rules, all_rail=True)
         for name in sections:
             row = self.surcharges.get(name)
             if row is None:

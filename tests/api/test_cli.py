@@ -32,7 +32,9 @@ def test_help_shows_an_example() -> None:
         assert "Example" in dure(*arguments).stdout.decode()
 
 
-@pytest.mark.parametrize("arguments", [(), ("fare",), ("no-such-command",), ("fare", "no-such-command"), ("--no-such-option",)])
+@pytest.mark.parametrize(
+    "arguments", [(), ("fare",), ("no-such-command",), ("fare", "no-such-command"), ("--no-such-option",)]
+)
 def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
     result = dure(*arguments)
     assert (result.returncode, result.stdout) == (2, b"")
