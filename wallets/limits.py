@@ -1,0 +1,23 @@
+"""Bounds of what wallets and readers take, each with its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- taps (the longest Korean station name has 16 letters, 48 bytes; routes and tariffs are shorter)
+MAX_TAP_BYTES: Final = 2048  # twice the longest tap that the network's names allow
+MAX_NAME_LETTERS: Final = 64  # of a stop, line, route or tariff
+MAX_LEGS: Final = 16  # a journey has at most five (fares.md §3); room for later tariffs
+MAX_METRES: Final = 2_000_000  # twice the length of the whole network's longest path
+MAX_TAP_WON: Final = 100_000  # five times the dearest airport ride: more in one tap is an error
+
+# --- certificates
+MAX_READER_CERTIFICATE_S: Final = 7 * 86_400  # money.md §2: a stolen reader dies within a week
+CARD_GRACE_S: Final = 6 * 3_600  # money.md §1: a journey begun on a card ends on it
+CACHED_CERTIFICATES: Final = (
+    65_536  # one signer each (about 200 bytes): the readers and cards one process meets in a day
+)
+
+# --- what a wallet signs
+MAX_CHARGE_WON: Final = 30_000  # default per-tap maximum: above the dearest ride with a penalty, below a day's harm
+MAX_CLOCK_SKEW_S: Final = 300  # between reader and phone, both offline
