@@ -85,7 +85,7 @@ class Guarantee:
 
     def owed_won(self) -> int:
         """What the chain says the bank owes, with everything that waits for a block."""
-        through, paid = self._desk.client.call("Fares", "owed_by", [self._desk.organisation], block="pending")
+        through, paid = self._desk.client.call("Credits", "owed_by", [self._desk.organisation], block="pending")
         return int(through - paid)
 
     def collect(self, name: str, *, now: int) -> int:

@@ -19,7 +19,7 @@ from contracts.records import LotSlot, card_word
 from services.bank.rules import batches, shuffled
 from services.outbox import ItemStatus
 from services.vouchers.attestations import SALT_BYTES
-from services.vouchers.errors import GrantError
+from services.vouchers.errors import ClockError, GrantError
 from services.vouchers.limits import MAX_GRANTS_PER_BATCH
 from services.vouchers.programmes import Carry, CarryKind
 from services.vouchers.rules import roll
@@ -50,7 +50,8 @@ class Expiry:
     def lapse(self, name: str, last_service_day: int, cards: Sequence[bytes]) -> Lapse:
         """Lapses the ended lots of these cards on the chain and keeps what each is to carry; once under its name.
 
-        Cards without a lot of that day are passed over. Raises CallReverted where the day is not closed.
+        Cards without a lot of that day are passed over. Raises ClockError while a clearing house of these cards has not
+        closed the day: its late records may still take from the lots.
         """
         rows = self._rows(name)
         if not rows:
@@ -72,12 +73,16 @@ class Expiry:
 
     def _store(self, name: str, last_service_day: int, cards: Sequence[bytes]) -> None:
         office = self._office
-        ended: list[tuple[bytes, LotSlot]] = [
-            (card, lot)
-            for card in cards
-            for lot in office.account_of(card).lots.values()
-            if lot.last_service_day == last_service_day
-        ]
+        ended: list[tuple[bytes, LotSlot]] = []
+        houses: set[int] = set()
+        for card in cards:
+            account = office.account_of(card)
+            lots = [lot for lot in account.lots.values() if lot.last_service_day == last_service_day]
+            ended += [(card, lot) for lot in lots]
+            houses |= {account.slot.clearing_house} if lots else set()
+        for house in sorted(houses):
+            if not office.client.call("Fares", "is_closed", [house, last_service_day]):
+                raise ClockError(f"clearing house {house} has not closed day {last_service_day}")
         order = batches(list(dict.fromkeys(card for card, _ in ended)), MAX_GRANTS_PER_BATCH)
         purpose_of = {card: f"lapse:{name}:{number}" for number, chunk in enumerate(order) for card in chunk}
         carries = {lot.rule_set: self._carry_of(lot.rule_set) for _, lot in ended}

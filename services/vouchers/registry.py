@@ -315,7 +315,7 @@ class Registry:
 
     def _issue(self, row: VoucherEntitlement, period: int, mark: bytes, key: bytes) -> VoucherCredential:
         salt = self._token(SALT_BYTES)
-        status_index = int.from_bytes(self._token(7), "big")
+        status_index = int.from_bytes(self._token(6), "big")  # canonical JSON holds 53 bits
         made = VoucherCredential(
             entitlement=_number(row),
             period=period,
