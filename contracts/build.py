@@ -45,12 +45,15 @@ def name_of(source: Path) -> str:
     return "".join(part.capitalize() for part in source.stem.split("_"))
 
 
-def compile_source(source: Path) -> Artefact:
-    """Compiles one agreement; raises ArtefactError for another compiler, and Vyper's own errors for the source."""
+def compile_source(source: Path, libraries: Sequence[Path] = ()) -> Artefact:
+    """Compiles one agreement; raises ArtefactError for another compiler, and Vyper's own errors for the source.
+
+    Imports are looked for beside the source, in contracts/ and in `libraries`.
+    """
     if vyper.__version__.split("+")[0] != VYPER:
         raise ArtefactError(f"the artefacts are made by Vyper {VYPER}, installed is {vyper.__version__}")
     settings = Settings(optimize=OptimizationLevel.GAS, evm_version=EVM, experimental_codegen=False)
-    bundle = FilesystemInputBundle([HERE])
+    bundle = FilesystemInputBundle([*libraries, HERE])
     with bundle.search_path(source.parent):
         loaded = bundle.load_file(source.name)
         if not isinstance(loaded, FileInput):
@@ -97,14 +100,17 @@ def write(chosen: Sequence[Path]) -> list[Path]:
     return written
 
 
-def check(chosen: Sequence[Path]) -> None:
-    """Recompiles and compares byte for byte; raises ArtefactError naming the first that is missing or differs."""
-    for source in chosen:
-        path = ARTEFACTS / f"{name_of(source)}.json"
-        if not path.exists():
-            raise ArtefactError(f"{path.name} is missing")
-        if path.read_text(encoding="utf-8") != serialise(compile_source(source)):
-            raise ArtefactError(f"{path.name} differs from what {source.name} compiles to")
+def check_one(source: Path) -> None:
+    """Recompiles and compares byte for byte; raises ArtefactError where the artefact is missing or differs."""
+    path = ARTEFACTS / f"{name_of(source)}.json"
+    if not path.exists():
+        raise ArtefactError(f"{path.name} is missing")
+    if path.read_text(encoding="utf-8") != serialise(compile_source(source)):
+        raise ArtefactError(f"{path.name} differs from what {source.name} compiles to")
+
+
+def check_names() -> None:
+    """Raises ArtefactError unless every source has its artefact and every artefact its source."""
     if {name_of(source) for source in sources()} != {path.stem for path in ARTEFACTS.glob("*.json")}:
         raise ArtefactError("artefacts/ and the sources do not name the same agreements")
 
@@ -118,7 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = [source for source in sources() if not options.names or source.stem in options.names]
     if options.check:
         try:
-            check(chosen)
+            for source in chosen:
+                check_one(source)
+            check_names()
         except ArtefactError as error:
             sys.stderr.write(f"{error.code} {error.what}. {error.do}\n")
             return error.exit_code

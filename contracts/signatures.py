@@ -44,9 +44,7 @@ def recover(digest: bytes, signature: bytes) -> bytes:
     if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
         raise SignatureError("s stands in the upper half of the order")
     try:
-        public = PublicKey.from_signature_and_message(
-            signature[:64] + bytes((v - _V_OFFSET,)), digest, hasher=None
-        )
+        public = PublicKey.from_signature_and_message(signature[:64] + bytes((v - _V_OFFSET,)), digest, hasher=None)
     except Exception as error:  # coincurve raises plain Exception for numbers outside the curve
         raise SignatureError("r and s are no signature") from error
     return keccak(public.format(compressed=False)[1:])[12:]
