@@ -58,4 +58,4 @@ ANCESTORS: Final = 256
 # What a failed transaction returned, kept for who asks why; longer reasons are cut.
 MAX_KEPT_OUTPUT_BYTES: Final = 1_024
 # Blocks whose links and signatures are checked at opening; `audit` checks all of them.
-CHECKED_TAIL_BLOCKS: Final = 64
+CHECKED_TAIL_BLOCKS: Final = 16

@@ -35,11 +35,12 @@ from ledger.errors import (
     StoreMissing,
     TransactionError,
 )
+from ledger.keyvalue import KeyValue, MemoryStore
 from ledger.mempool import Mempool, Pending
 from ledger.pending import PendingState
 from ledger.reader import Reader
 from ledger.recovery import check_chain, recover_signed
-from ledger.store import KeyValue, MemoryStore, Store
+from ledger.store import Store
 
 Clock: TypeAlias = Callable[[], int]
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from rocksdict import (
     AccessType,
@@ -94,69 +94,6 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-class KeyValue(Protocol):
-    """What a chain's records are kept in: `Store` on the disk, `MemoryStore` for re-execution."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value under `key`, None if there is none."""
-        ...
-
-    def need(self, key: bytes) -> bytes:
-        """The value under `key`; raises StoreCorruption if it is absent."""
-        ...
-
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """All keys that begin with `prefix`, with their values, in order."""
-        ...
-
-    def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
-        """Writes all or nothing."""
-        ...
-
-    def refresh(self) -> None:
-        """Shows what another process has written since."""
-        ...
-
-    def close(self) -> None:
-        """Ends the use of the store."""
-        ...
-
-
-class MemoryStore:
-    """The same without a disk: for re-execution, whose result is a verdict, and for nothing that must last."""
-
-    def __init__(self) -> None:
-        self._values: dict[bytes, bytes] = {}
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value under `key`, None if there is none."""
-        return self._values.get(key)
-
-    def need(self, key: bytes) -> bytes:
-        """The value under `key`. Raises StoreCorruption if it is absent."""
-        value = self._values.get(key)
-        if value is None:
-            raise StoreCorruption(f"key 0x{key.hex()} is missing")
-        return value
-
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """All keys that begin with `prefix`, with their values, in the order of their bytes."""
-        yield from sorted(item for item in self._values.items() if item[0].startswith(prefix))
-
-    def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
-        """Writes at once."""
-        for key in deletes:
-            self._values.pop(key, None)
-        self._values.update(puts)
-
-    def refresh(self) -> None:
-        """Nothing: nobody else writes here."""
-
-    def close(self) -> None:
-        """Forgets everything."""
-        self._values.clear()
-
-
 class Store:
     """One data directory's key-value store. Open it with `create`, `open` or `open_for_reading`."""
 
@@ -171,7 +108,6 @@ class Store:
         self._sync.sync = True
         self._poison: StoreError | None = None
         self._closed = False
-        self._closing_keeps_reached = lock is not None
 
     @classmethod
     def create(cls, path: Path) -> Store:
@@ -199,25 +135,29 @@ class Store:
             _raise_absent(path)
         lock = _take_lock(path)
         try:
+            # A look without changing anything comes first: opening for writing deletes files that RocksDB does not know
+            # any more, and where it has lost track they would be the data.
+            _look(path)
             database = Rdict(str(path / _DATABASE), _options(create=False))
+            _note_reached(path, database)
+        except StoreError:
+            os.close(lock)
+            raise
         except Exception as error:
             os.close(lock)
             raise _named(error, f"opening the store in {path}") from error
-        store = cls(path, database, lock, None)
-        try:
-            _check_reached(path, database)
-            _note_reached(path, database)
-        except StoreError:
-            store._closing_keeps_reached = False
-            store.close()
-            raise
-        return store
+        return cls(path, database, lock, None)
 
     @classmethod
     def open_for_reading(cls, path: Path) -> Store:
-        """The store in `path` as it is now, without the lock, also while another process writes (`refresh`)."""
+        """The store in `path` as it is now, without the lock, also while another process writes (`refresh`).
+
+        Raises StoreMissing or StoreCorruption.
+        """
         if not (path / _DATABASE / "CURRENT").is_file():
             _raise_absent(path)
+        # Read before the store: a writer may go on while we open.
+        reached = _read_reached(path)
         # RocksDB's "secondary" follows a writer without disturbing it; it keeps its own log in a scratch directory.
         scratch = tempfile.TemporaryDirectory(prefix="dure-reader-")
         options = _options(create=False)
@@ -227,16 +167,14 @@ class Store:
                 str(path / _DATABASE), options, access_type=AccessType.secondary(str(Path(scratch.name) / "log"))
             )
             database.try_catch_up_with_primary()
+            _check_reached(reached, database)
+        except StoreError:
+            scratch.cleanup()
+            raise
         except Exception as error:
             scratch.cleanup()
             raise _named(error, f"opening the store in {path} for reading") from error
-        store = cls(path, database, None, scratch)
-        try:
-            _check_reached(path, database)
-        except StoreError:
-            store.close()
-            raise
-        return store
+        return cls(path, database, None, scratch)
 
     @property
     def writable(self) -> bool:
@@ -315,7 +253,7 @@ class Store:
             return
         self._closed = True
         try:
-            if self._closing_keeps_reached and self._poison is None:
+            if self._lock is not None and self._poison is None:
                 _note_reached(self._path, self._database)
             self._database.close()
         except StoreError:
@@ -351,17 +289,32 @@ def _note_reached(path: Path, database: Rdict) -> None:
         raise _named(error, f"writing {path / _REACHED}") from error
 
 
-def _check_reached(path: Path, database: Rdict) -> None:
-    """Raises StoreCorruption where the database ends before the last write that was noted."""
+def _look(path: Path) -> None:
+    """Opens for reading only and compares with the note. Raises StoreCorruption."""
+    reached = _read_reached(path)
+    database = Rdict(str(path / _DATABASE), _options(create=False), access_type=AccessType.read_only())
+    try:
+        _check_reached(reached, database)
+    finally:
+        database.close()
+
+
+def _read_reached(path: Path) -> int:
+    """The number of the last write that was noted. Raises StoreCorruption for a lost or changed note."""
     try:
         number, _, checksum = (path / _REACHED).read_bytes().partition(b" ")
     except OSError as error:
         raise StoreCorruption(f"{path / _REACHED} cannot be read: {error.strerror}") from error
     if checksum != _checksum(_REACHED.encode(), number).hex().encode():
         raise StoreCorruption(f"{path / _REACHED} does not have its checksum")
+    return int(number)
+
+
+def _check_reached(reached: int, database: Rdict) -> None:
+    """Raises StoreCorruption where the database ends before the last write that was noted."""
     found = database.latest_sequence_number()
-    if found < int(number):
-        raise StoreCorruption(f"the store ends at write {found}, but {int(number)} was reached: data were lost")
+    if found < reached:
+        raise StoreCorruption(f"the store ends at write {found}, but {reached} was reached: data were lost")
 
 
 def _raise_absent(path: Path) -> None:

@@ -28,8 +28,8 @@ from ledger.chain.blocks import Block
 from ledger.chain.genesis import Genesis
 from ledger.engines.base import ExecutionResult, Log, Receipt
 from ledger.errors import BlockError, StoreCorruption
+from ledger.keyvalue import KeyValue
 from ledger.limits import BLOCK_CACHE, MAX_KEPT_OUTPUT_BYTES
-from ledger.store import KeyValue
 
 Puts: TypeAlias = list[tuple[bytes, bytes]]
 

@@ -161,6 +161,29 @@ def test_an_older_copy_of_the_store_is_found(written: Path) -> None:
         Store.open_for_reading(written)
 
 
+def test_a_shortened_manifest_is_found_before_anything_is_changed(written: Path) -> None:
+    """Opened for writing, RocksDB would delete the tables that a shortened MANIFEST does not name."""
+    manifest = next(file for file in files(written) if file.name.startswith("MANIFEST"))
+    original = manifest.read_bytes()
+    found = 0
+    for cut in range(1, len(original), 7):
+        copy = written.with_name("copy")
+        shutil.copytree(written, copy)
+        (copy / "store" / manifest.name).write_bytes(original[:-cut])
+        before = contents(copy)
+        try:
+            assert read_all(copy) == dict(VALUES)
+        except StoreCorruption:
+            found += 1
+            assert contents(copy) == before
+        shutil.rmtree(copy)
+    assert found > 5
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in files(path) if not file.name.startswith("LOG")}
+
+
 def test_a_lost_or_changed_note_of_writes_is_found(written: Path) -> None:
     note = written / "reached"
     original = note.read_bytes()
