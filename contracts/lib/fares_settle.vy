@@ -73,89 +73,118 @@ def settle(
     foreign: uint256 = ~(parties.table_mask(table, house) | (parties.MAX_CREDIT << SUSPENSE))
     number: uint256 = store.next_batch()
     today: uint256 = clock.today()
+    oldest: uint256 = today - WINDOW_DAYS  # last day of the oldest cards that are still settled
     parts: uint256[8] = empty(uint256[8])
     leaves: bytes32[256] = empty(bytes32[256])
     sums: uint256 = 0  # lanes of 32 bits, as in a record
     paid: uint256 = 0  # voucher, balance, guarantor, suspense in 64 bits each, as in a leaf
     refused: uint256 = 0
     at: uint256 = 0
+    # The state's fields stand in the order of their EIP-712 encoding, so that the digest is over this memory:
+    # 1 card, 2 seq, 3 cum, 4 own, 5 and 6 these when the day began, 7 charge, 8 missing out, 9 day, 10 time, 11 context
+    state: uint256[12] = empty(uint256[12])
+    state[0] = convert(states.TYPE_HASH, uint256)
     for record: IFares.Record in records:
-        card: uint256 = record.head & M160
-        claimed: uint256 = record.sums
-        lanes: uint256 = record.lanes
-        slot: uint256 = store.cards[card][0]
-        day: uint256 = (claimed >> 104) & M16
-        first: uint256 = (slot >> 112) & M16
-        cum: uint256 = claimed & M40
-        own: uint256 = (claimed >> 40) & M40
-        gap: uint256 = (claimed >> 120) & M40  # the sum that the day opened with
-        increase: uint256 = unsafe_sub(cum, slot & M40)
-        own_increase: uint256 = unsafe_sub(own, (slot >> 40) & M40)
-        # What the day's own and other fares come to; they wrap where the state is out of range.
-        day_cum: uint256 = unsafe_sub(cum, gap)
-        day_own: uint256 = unsafe_sub(own, (claimed >> 160) & M40)
-        gap = convert(gap > slot & M40, uint256) * unsafe_sub(gap, slot & M40)
-        digest: bytes32 = states.digest(record.head, claimed, record.context)
-        failed: uint256 = (
-            (convert(slot == 0, uint256) << NOT_ENROLLED)
-            | (convert(day < first, uint256) << WINDOW)
-            | (convert(day > (slot >> 128) & M16, uint256) << WINDOW)
-            | (convert(unsafe_add((slot >> 128) & M16, WINDOW_DAYS) < today, uint256) << WINDOW)
-            | (convert((claimed >> 80) & M24 <= (slot >> 80) & M24, uint256) << STALE)
-            | (convert(increase > cum, uint256) << CUM_FALLS)
-            | (convert(own_increase > increase, uint256) << OWN)
-            | (convert(not states.signed_by(digest, record.r, record.vs, card), uint256) << SIGNATURE)
-            | (convert(lanes & foreign != 0, uint256) << SUM)
-            | (convert(lanes % M32 != increase, uint256) << SUM)
-            | (convert(gap > lanes >> SUSPENSE, uint256) << GAP)
-            | (convert(unsafe_sub(day, first) < (slot >> 104) & M8, uint256) << DAY)
-            | (convert((slot >> 248) & M4 != store.ENROLLED, uint256) << FORKED)
-            | (convert(day_own > day_cum, uint256) << OUT_OF_RANGE)
-            | (convert(day_cum > cum, uint256) << OUT_OF_RANGE)
-            | (convert(claimed >> 200 != 0, uint256) << OUT_OF_RANGE)
+        state[1] = record.head & M160
+        state[2] = (record.sums >> 80) & M24
+        state[3] = record.sums & M40
+        state[4] = (record.sums >> 40) & M40
+        state[5] = (record.sums >> 120) & M40
+        state[6] = (record.sums >> 160) & M40
+        state[7] = (record.head >> 160) & M32
+        state[8] = (record.head >> 192) & M32
+        state[9] = (record.sums >> 104) & M16
+        state[10] = record.head >> 224
+        state[11] = record.context
+        digest: bytes32 = keccak256(
+            concat(b"\x19\x01", states.DOMAIN_SEPARATOR, keccak256(abi_encode(state)))
         )
-        if gap != 0 and today <= day + GAP_DAYS:
-            failed |= 1 << GAP
-        if (slot >> 224) & M12 != house and today <= day + OWN_HOUSE_DAYS:
+        slot: uint256 = store.cards[state[1]][0]
+        days: uint256 = unsafe_sub(state[9], (slot >> 112) & M16)  # since the card's first
+        last: uint256 = (slot >> 128) & M16
+        increase: uint256 = unsafe_sub(state[3], slot & M40)
+        own_increase: uint256 = unsafe_sub(state[4], (slot >> 40) & M40)
+        # What the day's fares and own parts come to. A difference below 0 wraps and is larger than what it is taken from.
+        day_cum: uint256 = unsafe_sub(state[3], state[5])
+        day_own: uint256 = unsafe_sub(state[4], state[6])
+        s: uint256 = record.vs & states.M255
+        failed: uint256 = (
+            (
+                (
+                    convert(days > state[9], uint256)
+                    | convert(state[9] > last, uint256)
+                    | convert(last < oldest, uint256)
+                )
+                << WINDOW
+            )
+            | (convert(state[2] <= (slot >> 80) & M24, uint256) << STALE)
+            | (convert(increase > state[3], uint256) << CUM_FALLS)
+            | (convert(own_increase > increase, uint256) << OWN)
+            | (
+                (
+                    convert(s > states.HALF_ORDER, uint256)
+                    | convert(
+                        ecrecover(digest, unsafe_add(27, record.vs >> 255), record.r, s)
+                        != convert(convert(state[1], uint160), address),
+                        uint256,
+                    )
+                )
+                << SIGNATURE
+            )
+            | (convert((record.lanes & foreign) | (record.lanes % M32 ^ increase) != 0, uint256) << SUM)
+            | (convert(days < (slot >> 104) & M8, uint256) << DAY)
+            | (convert((slot >> 248) & M4 != store.ENROLLED, uint256) << FORKED)
+            | (
+                (
+                    convert(day_own > day_cum, uint256)
+                    | convert(day_cum > state[3], uint256)
+                    | convert(record.sums >> 200 != 0, uint256)
+                )
+                << OUT_OF_RANGE
+            )
+        )
+        if (slot >> 224) & M12 != house and today <= state[9] + OWN_HOUSE_DAYS:
             failed |= 1 << NOT_ITS_CLEARING_HOUSE
+        if state[5] > slot & M40:
+            # An earlier day's last state is missing: what it charged stands in suspense, and not before 72 h.
+            if today <= state[9] + GAP_DAYS or record.lanes >> SUSPENSE < unsafe_sub(state[5], slot & M40):
+                failed |= 1 << GAP
         balance: uint256 = (slot >> 160) & M32
         eligible: uint256 = 0
         if slot >> LIVE != 0 and failed & (BEFORE_CAP | (1 << OUT_OF_RANGE)) == 0:
             eligible = unsafe_sub(min(increase, day_cum), min(own_increase, day_own))
         # The guarantor's part is tested before anything is paid, so that nothing is ever undone.
-        if failed & BEFORE_CAP == 0 and increase > balance:
-            failed |= self._test_guarantor(card, slot, day, increase, eligible, parts)
-        leaf: uint256 = (
-            (card << 96) | (((claimed >> 80) & M24) << 64) | (day << 48) | (record.head >> 224)
-        )
+        if increase > balance and failed & BEFORE_CAP == 0:
+            failed |= self._test_guarantor(state[1], slot, state[9], increase, eligible, parts)
         sources: uint256 = 0
         if failed == 0:
-            voucher: uint256 = 0
+            rest: uint256 = increase
             if eligible != 0:
-                voucher = lots.draw(card, slot, day, eligible)
-            rest: uint256 = unsafe_sub(increase, voucher)
-            owed: uint256 = 0
+                sources = lots.draw(state[1], slot >> LIVE, state[9], eligible)
+                rest = unsafe_sub(increase, sources)
+                sources <<= 192
             if rest > balance:
-                owed = unsafe_sub(rest, balance)
+                owed: uint256 = unsafe_sub(rest, balance)
                 rest = balance
                 parts = self._add_part(parts, (slot >> 236) & M12, owed)
-            store.cards[card][0] = unsafe_add(
-                unsafe_sub(slot & ~M112 | (claimed & M104) | (unsafe_sub(day, first) << 104), rest << 160),
-                owed << 192,
+                sources |= owed << 64
+                slot = unsafe_add(slot, owed << 192)
+            store.cards[state[1]][0] = unsafe_sub(
+                (slot & ~M112) | (record.sums & M104) | (days << 104), rest << 160
             )
-            sources = (voucher << 192) | (rest << 128) | (owed << 64) | (lanes >> SUSPENSE)
-            sums = unsafe_add(sums, lanes)
+            sources |= (rest << 128) | (record.lanes >> SUSPENSE)
+            sums = unsafe_add(sums, record.lanes)
             paid = unsafe_add(paid, sources)
         else:
-            leaf |= self._refuse(number, at, failed) << 32
+            failed = self._refuse(number, at, failed | (convert(slot == 0, uint256) << NOT_ENROLLED))
             refused = unsafe_add(refused, 1)
-            increase *= convert(increase <= cum, uint256)
-            own_increase *= convert(own_increase <= own, uint256)
+            increase *= convert(increase <= state[3], uint256)
+            own_increase *= convert(own_increase <= state[4], uint256)
         leaves[at] = keccak256(
             concat(
                 b"\x00",
-                convert(leaf, bytes32),
-                convert((increase << 192) | (cum << 128) | (own_increase << 64) | own, bytes32),
+                convert((state[1] << 96) | (state[2] << 64) | (state[9] << 48) | (failed << 32) | state[10], bytes32),
+                convert((increase << 192) | (state[3] << 128) | (own_increase << 64) | state[4], bytes32),
                 convert(sources, bytes32),
                 digest,
             )

@@ -19,8 +19,7 @@ def root(leaves: bytes32[256], size: uint256) -> bytes32:
             break
         half: uint256 = left >> 1
         for i: uint256 in range(half, bound=128):
-            at: uint256 = i << 1
-            level[i] = keccak256(concat(b"\x01", level[at], level[at | 1]))
+            level[i] = keccak256(concat(b"\x01", level[i << 1], level[(i << 1) | 1]))
         if left & 1 != 0:
             level[half] = level[left - 1]
         left = half + (left & 1)
