@@ -117,10 +117,13 @@ def _approve_code(proposal: uint64, initcode_hash: bytes32, approved: bool):
 @view
 @internal
 def _in_force(at: address) -> bytes32:
-    found: Agreement = self._agreements[at]
-    if block.number < convert(found.from_block, uint256) or block.number > convert(found.to_block, uint256):
+    name: bytes32 = self._agreements[at].name
+    # Most addresses asked about are people's: one storage read tells.
+    if name == empty(bytes32):
+        return name
+    if block.number < convert(self._agreements[at].from_block, uint256):
         return empty(bytes32)
-    return found.name
+    return name if block.number <= convert(self._agreements[at].to_block, uint256) else empty(bytes32)
 
 
 @view

@@ -47,8 +47,12 @@ class Outcome:
 
     def event(self, name: str) -> dict[str, Any]:
         """The fields of the only event of that name."""
-        [found] = [fields for _, event, fields in self.events if event == name]
+        [found] = self.events_named(name)
         return found
+
+    def events_named(self, name: str) -> list[dict[str, Any]]:
+        """The fields of all events of that name, in order."""
+        return [fields for _, event, fields in self.events if event == name]
 
 
 def key(seed: str) -> PrivateKey:
