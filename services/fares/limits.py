@@ -44,6 +44,7 @@ MAX_RECORDS_PER_PLAN: Final = 50_000  # a plan is held in memory; a larger day i
 
 # --- a quote
 MAX_DOCUMENT_BYTES: Final = 1 << 20  # a year of one person's legs has about 400 kB
+MAX_NESTING: Final = 8  # a document nests four deep
 MAX_QUOTE_LEGS: Final = 4_000  # ten legs a day for a year
 MAX_LEG_METRES: Final = 400_000  # beyond the longest ride on the network; five of them fit a tap (wallets/limits.py)
 MAX_SECTIONS: Final = 16  # of a leg; the tables hold three

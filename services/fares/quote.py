@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
+from contracts import strict_json
 from contracts.codes import Mode, RiderClass
+from contracts.errors import EncodingError
 from services.fares.errors import (
     DistanceError,
     FareLimitError,
@@ -22,7 +23,14 @@ from services.fares.errors import (
     QuoteTimeError,
     TapOrderError,
 )
-from services.fares.limits import MAX_DOCUMENT_BYTES, MAX_LEG_METRES, MAX_QUOTE_LEGS, MAX_SECTIONS, MAX_TEXT
+from services.fares.limits import (
+    MAX_DOCUMENT_BYTES,
+    MAX_LEG_METRES,
+    MAX_NESTING,
+    MAX_QUOTE_LEGS,
+    MAX_SECTIONS,
+    MAX_TEXT,
+)
 from services.fares.network import GTX_NETWORK, NETWORK, SEOUL_METRO, Network, Station
 from services.fares.pricing import Journey, Leg, Priced, PricedLeg, price
 from services.fares.rules import UNKNOWN_PLACE, is_rail
@@ -151,29 +159,9 @@ def _leg_document(priced: PricedLeg) -> dict[str, Any]:
 
 def _load(document: bytes) -> object:
     try:
-        return json.loads(
-            document.decode("utf-8"),
-            parse_float=_no_float,
-            parse_constant=_no_float,
-            object_pairs_hook=_no_repeated_keys,
-        )
-    except UnicodeDecodeError as error:
-        raise QuoteFormatError(f"byte {error.start} is not UTF-8") from None
-    except RecursionError:
-        raise QuoteFormatError("brackets nest too deep") from None
-    except ValueError as error:
-        raise QuoteFormatError(f"no JSON: {error}") from None
-
-
-def _no_float(text: str) -> NoReturn:
-    raise QuoteFormatError(f"{text[:32]} is no whole number", why="Metres and won are integers; nothing is a float.")
-
-
-def _no_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise QuoteFormatError("a key stands twice in one object")
-    return found
+        return strict_json.loads(document, max_depth=MAX_NESTING)
+    except EncodingError as error:
+        raise QuoteFormatError(error.what) from None
 
 
 def _object(found: object, what: str) -> Mapping[str, Any]:

@@ -1,0 +1,57 @@
+"""JSON from people and other programs, read strictly: UTF-8, whole numbers only, no repeated keys, bounded nesting.
+
+The bound on nesting is checked before the parser sees the text: Python's parser recurses on the C stack up to the
+interpreter's recursion limit, which py-evm raises so far that a deeply nested text ends the process instead of
+raising RecursionError.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, NoReturn
+
+from contracts.errors import EncodingError
+
+# A string as a whole (so that brackets within it do not count), or one bracket.
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_OPENING: Final = (b"[", b"{")
+
+
+def loads(document: bytes, *, max_depth: int) -> Any:
+    """The value in the bytes of one JSON text whose arrays and objects nest at most `max_depth` deep.
+
+    The caller bounds the size. Raises EncodingError for bytes that are not UTF-8 or not JSON, floats, NaN and
+    infinities, a key that stands twice in one object, nesting beyond the bound.
+    """
+    depth = 0
+    for token in _TOKENS.finditer(document):
+        found = token.group()
+        if found in _OPENING:
+            depth += 1
+            if depth > max_depth:
+                raise EncodingError(f"brackets nest deeper than {max_depth}")
+        elif found[:1] != b'"':
+            depth -= 1
+    try:
+        return json.loads(
+            document.decode("utf-8"),
+            parse_float=_no_float,
+            parse_constant=_no_float,
+            object_pairs_hook=_no_repeated_keys,
+        )
+    except UnicodeDecodeError as error:
+        raise EncodingError(f"byte {error.start} is not UTF-8") from None
+    except ValueError as error:
+        raise EncodingError(f"no JSON: {error}") from None
+
+
+def _no_float(text: str) -> NoReturn:
+    raise EncodingError(f"{text[:32]} is no whole number")
+
+
+def _no_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise EncodingError("a key stands twice in one object")
+    return found
