@@ -117,6 +117,10 @@ class _Decoder:
             self._inline(opcode, Kind.PUSH, pc)
         elif opcode == op.CODESIZE:
             self._inline(opcode, Kind.PUSH, len(self._code))
+        elif opcode == op.CODECOPY:
+            self._inline(opcode, Kind.COPY, self._code)
+        elif opcode == op.CALLDATACOPY:
+            self._inline(opcode, Kind.COPY, None)
         elif op.LOG0 <= opcode <= op.LOG4:
             self._inline(opcode, Kind.LOG, opcode - op.LOG0)
         elif opcode in CONTEXT:

@@ -12,8 +12,8 @@ from eth.exceptions import FullStack, Halt, InsufficientStack, InvalidInstructio
 from eth.exceptions import OutOfGas as OutOfGasError
 from eth.exceptions import Revert as RevertError
 from eth.vm.logic.invalid import InvalidOpcode
+from sha3 import keccak_256
 
-from contracts.hashing import keccak
 from ledger.engines.decode import program_of
 from ledger.engines.effects import call_precompile, expand, log, sload_gas, sstore
 from ledger.engines.kinds import MASK
@@ -79,104 +79,98 @@ def run(computation: Any) -> None:
                 if arg < 0:
                     raise InvalidJumpDestination("no JUMPDEST there")
                 at = arg
-        elif kind < 19:
+        elif kind < 16:
             if kind < 12:
                 if kind < 10:
-                    if kind == 8:  # ADD
+                    if kind == 8:  # POP
+                        pop()
+                    else:  # SWAP_POP
                         top = pop()
-                        stack[-1] = (stack[-1] + top) & MASK
-                    else:  # PUSH_ADD
-                        stack[-1] = (stack[-1] + arg) & MASK
-                elif kind == 10:  # POP
-                    pop()
-                else:  # MSTORE
-                    top = pop()
-                    if top + 32 > size:
-                        gas = expand(computation, gas, top, 32)
-                        mem = memory._bytes
-                        size = len(mem)
-                    mem[top : top + 32] = pop().to_bytes(32, "big")
-            elif kind < 15:
-                if kind == 12:  # MLOAD
-                    top = stack[-1]
-                    if top + 32 > size:
-                        gas = expand(computation, gas, top, 32)
-                        mem = memory._bytes
-                        size = len(mem)
-                    stack[-1] = int.from_bytes(mem[top : top + 32], "big")
-                elif kind == 13:  # AND
+                        stack[arg + 1] = top
+                elif kind == 10:  # PUSH_SHL
+                    stack[-1] = (stack[-1] << arg) & MASK if arg < 256 else 0
+                else:  # AND
                     top = pop()
                     stack[-1] &= top
-                else:  # PUSH_AND
-                    stack[-1] &= arg
-            elif kind == 15:  # PUSH_SHR
+            elif kind < 14:
+                if kind == 12:  # ADD
+                    top = pop()
+                    stack[-1] = (stack[-1] + top) & MASK
+                else:  # DUP_ADD
+                    stack[-1] = (stack[-1] + stack[arg]) & MASK
+            elif kind == 14:  # PUSH_SHR
                 stack[-1] = stack[-1] >> arg if arg < 256 else 0
-            elif kind == 16:  # PUSH_SHL
-                stack[-1] = (stack[-1] << arg) & MASK if arg < 256 else 0
-            elif kind == 17:  # JUMP_TO
-                if arg < 0:
-                    raise InvalidJumpDestination("no JUMPDEST there")
-                at = arg
-            else:  # ISZERO
-                stack[-1] = 0 if stack[-1] else 1
-        elif kind < 31:
-            if kind < 25:
-                if kind < 22:
-                    if kind == 19:  # CALLDATALOAD
-                        top = stack[-1]
-                        word = data[top : top + 32]
-                        stack[-1] = int.from_bytes(word if len(word) == 32 else word.ljust(32, b"\x00"), "big")
-                    elif kind == 20:  # SUB
-                        top = pop()
-                        stack[-1] = (top - stack[-1]) & MASK
-                    else:  # OR
+            else:  # PUSH_ADD
+                stack[-1] = (stack[-1] + arg) & MASK
+        elif kind < 32:
+            if kind < 22:
+                if kind < 19:
+                    if kind == 16:  # OR
                         top = pop()
                         stack[-1] |= top
-                else:
+                    elif kind == 17:  # MSTORE
+                        top = pop()
+                        if top + 32 > size:
+                            gas = expand(computation, gas, top, 32)
+                            mem = memory._bytes
+                            size = len(mem)
+                        mem[top : top + 32] = pop().to_bytes(32, "big")
+                    else:  # MLOAD
+                        top = stack[-1]
+                        if top + 32 > size:
+                            gas = expand(computation, gas, top, 32)
+                            mem = memory._bytes
+                            size = len(mem)
+                        stack[-1] = int.from_bytes(mem[top : top + 32], "big")
+                elif kind == 19:  # XOR
                     top = pop()
-                    if kind == 22:  # EQ
-                        stack[-1] = 1 if top == stack[-1] else 0
-                    elif kind == 23:  # LT
-                        stack[-1] = 1 if top < stack[-1] else 0
-                    else:  # GT
-                        stack[-1] = 1 if top > stack[-1] else 0
-            elif kind == 29:  # NOT
-                stack[-1] ^= MASK
-            else:
-                top = pop()
-                if kind == 25:  # MUL
-                    stack[-1] = (top * stack[-1]) & MASK
-                elif kind == 26:  # SHR
-                    stack[-1] = stack[-1] >> top if top < 256 else 0
-                elif kind == 27:  # SHL
-                    stack[-1] = (stack[-1] << top) & MASK if top < 256 else 0
-                elif kind == 28:  # XOR
                     stack[-1] ^= top
-                else:  # DIV
-                    stack[-1] = top // stack[-1] if stack[-1] else 0
-        elif kind < 35:
-            if kind == 31:  # KECCAK
-                top = pop()
-                length = stack[-1]
-                if length and top + length > size:
-                    gas = expand(computation, gas, top, length)
-                    mem = memory._bytes
-                    size = len(mem)
-                gas -= _WORD_GAS_KECCAK * ((length + 31) >> 5)
-                if gas < 0:
-                    raise OutOfGasError("out of gas")
-                stack[-1] = int.from_bytes(keccak(bytes(mem[top : top + length])), "big")
-            elif kind == 32:  # CALLDATACOPY
-                top, source, length = pop(), pop(), pop()
-                gas -= _WORD_GAS_COPY * ((length + 31) >> 5)
-                if gas < 0:
-                    raise OutOfGasError("out of gas")
-                if length:
-                    if top + length > size:
+                elif kind == 20:  # KECCAK
+                    top = pop()
+                    length = stack[-1]
+                    if length and top + length > size:
                         gas = expand(computation, gas, top, length)
                         mem = memory._bytes
                         size = len(mem)
-                    mem[top : top + length] = data[source : source + length].ljust(length, b"\x00")
+                    gas -= _WORD_GAS_KECCAK * ((length + 31) >> 5)
+                    if gas < 0:
+                        raise OutOfGasError("out of gas")
+                    stack[-1] = int.from_bytes(keccak_256(mem[top : top + length]).digest(), "big")
+                else:  # SUB
+                    top = pop()
+                    stack[-1] = (top - stack[-1]) & MASK
+            elif kind < 27:
+                if kind == 25:  # ISZERO
+                    stack[-1] = 0 if stack[-1] else 1
+                else:
+                    top = pop()
+                    if kind == 22:  # LT
+                        stack[-1] = 1 if top < stack[-1] else 0
+                    elif kind == 23:  # GT
+                        stack[-1] = 1 if top > stack[-1] else 0
+                    elif kind == 24:  # MUL
+                        stack[-1] = (top * stack[-1]) & MASK
+                    else:  # EQ
+                        stack[-1] = 1 if top == stack[-1] else 0
+            elif kind == 27:  # JUMP_TO
+                if arg < 0:
+                    raise InvalidJumpDestination("no JUMPDEST there")
+                at = arg
+            elif kind == 28:  # PUSH_AND
+                stack[-1] &= arg
+            elif kind == 31:  # NOT
+                stack[-1] ^= MASK
+            else:
+                top = pop()
+                if kind == 29:  # SHR
+                    stack[-1] = stack[-1] >> top if top < 256 else 0
+                else:  # SHL
+                    stack[-1] = (stack[-1] << top) & MASK if top < 256 else 0
+        elif kind < 37:
+            if kind == 32:  # CALLDATALOAD
+                top = stack[-1]
+                word = data[top : top + 32]
+                stack[-1] = int.from_bytes(word if len(word) == 32 else word.ljust(32, b"\x00"), "big")
             elif kind == 33:  # SLOAD
                 slot = stack[-1]
                 gas -= sload_gas(accounts, address, slot)
@@ -185,22 +179,11 @@ def run(computation: Any) -> None:
                 storage = accounts.storages.get(address) or accounts.storage(address)
                 value = storage.values.get(slot)
                 stack[-1] = storage.get(slot) if value is None else value
-            else:  # SSTORE
+            elif kind == 34:  # SSTORE
                 gas -= sstore(computation, accounts, address, gas, pop(), pop())
                 if gas < 0:
                     raise OutOfGasError("out of gas")
-        elif kind < 39:
-            if kind == 35:  # JUMP
-                at = jumps.get(pop(), -1)
-                if at < 0:
-                    raise InvalidJumpDestination("no JUMPDEST there")
-            elif kind == 36:  # JUMPI
-                top = pop()
-                if pop():
-                    at = jumps.get(top, -1)
-                    if at < 0:
-                        raise InvalidJumpDestination("no JUMPDEST there")
-            elif kind == 37:  # MCOPY
+            elif kind == 35:  # MCOPY
                 top, source, length = pop(), pop(), pop()
                 gas -= _WORD_GAS_COPY * ((length + 31) >> 5)
                 if gas < 0:
@@ -211,42 +194,68 @@ def run(computation: Any) -> None:
                         mem = memory._bytes
                         size = len(mem)
                     mem[top : top + length] = mem[source : source + length]
+            else:  # DIV
+                top = pop()
+                stack[-1] = top // stack[-1] if stack[-1] else 0
+        elif kind < 41:
+            if kind == 37:  # COPY: of code, or of calldata where there is no argument
+                top, source, length = pop(), pop(), pop()
+                gas -= _WORD_GAS_COPY * ((length + 31) >> 5)
+                if gas < 0:
+                    raise OutOfGasError("out of gas")
+                if length:
+                    if top + length > size:
+                        gas = expand(computation, gas, top, length)
+                        mem = memory._bytes
+                        size = len(mem)
+                    copied = (data if arg is None else arg)[source : source + length]
+                    mem[top : top + length] = copied.ljust(length, b"\x00")
+            elif kind == 38:  # JUMP
+                at = jumps.get(pop(), -1)
+                if at < 0:
+                    raise InvalidJumpDestination("no JUMPDEST there")
+            elif kind == 39:  # JUMPI
+                top = pop()
+                if pop():
+                    at = jumps.get(top, -1)
+                    if at < 0:
+                        raise InvalidJumpDestination("no JUMPDEST there")
             else:  # STATICCALL
                 left = call_precompile(computation, accounts, stack, gas)
                 gas = _delegate(computation, meter, gas, arg) if left is None else left
                 mem = memory._bytes
                 size = len(mem)
-        elif kind == 39:  # CONTEXT
+        elif kind == 41:  # CONTEXT
             push(arg(computation))
-        elif kind == 40:  # BINARY
+        elif kind == 42:  # BINARY
             top = pop()
             stack[-1] = arg(top, stack[-1])
-        elif kind == 41:  # TERNARY
+        elif kind == 43:  # TERNARY
             top, second = pop(), pop()
             stack[-1] = arg(top, second, stack[-1])
-        elif kind == 42:  # LOG
+        elif kind == 44:  # LOG
             gas = log(computation, stack, gas, arg)
             mem = memory._bytes
             size = len(mem)
-        elif kind == 43:  # GAS
+        elif kind == 45:  # GAS
             push(gas)
-        elif kind == 44:  # EXP
+        elif kind == 46:  # EXP
             top = pop()
             exponent = stack[-1]
             gas -= _BYTE_GAS_EXP * ((exponent.bit_length() + 7) >> 3)
             if gas < 0:
                 raise OutOfGasError("out of gas")
             stack[-1] = pow(top, exponent, MASK + 1)
-        elif kind < 47:  # RETURN, REVERT
+        elif kind < 49:  # RETURN, REVERT
             top, length = pop(), pop()
             if length and top + length > size:
                 gas = expand(computation, gas, top, length)
             computation.output = memory.read_bytes(top, length)
             meter.gas_remaining = gas
-            if kind == 46:
+            if kind == 48:
                 raise RevertError(computation.output)
             return
-        elif kind == 47:  # STOP
+        elif kind == 49:  # STOP
             meter.gas_remaining = gas
             return
         else:  # DELEGATE

@@ -17,7 +17,7 @@ CEILING: Final = 1 << 256
 
 
 class Kind:
-    """Kinds of decoded instructions; the two lists of dispatch.py follow this order."""
+    """Kinds of decoded instructions; the tree of dispatch.py follows this order."""
 
     PUSH = 0
     SEGMENT = 1
@@ -27,47 +27,49 @@ class Kind:
     PUSH_MSTORE = 5
     JUMP_IF_TO = 6
     JUMP_UNLESS_TO = 7
-    ADD = 8
-    PUSH_ADD = 9
-    POP = 10
-    MSTORE = 11
-    MLOAD = 12
-    AND = 13
-    PUSH_AND = 14
-    PUSH_SHR = 15
-    PUSH_SHL = 16
-    JUMP_TO = 17
-    ISZERO = 18
-    CALLDATALOAD = 19
-    SUB = 20
-    OR = 21
-    EQ = 22
-    LT = 23
-    GT = 24
-    MUL = 25
-    SHR = 26
-    SHL = 27
-    XOR = 28
-    NOT = 29
-    DIV = 30
-    KECCAK = 31
-    CALLDATACOPY = 32
+    POP = 8
+    SWAP_POP = 9
+    PUSH_SHL = 10
+    AND = 11
+    ADD = 12
+    DUP_ADD = 13
+    PUSH_SHR = 14
+    PUSH_ADD = 15
+    OR = 16
+    MSTORE = 17
+    MLOAD = 18
+    XOR = 19
+    KECCAK = 20
+    SUB = 21
+    LT = 22
+    GT = 23
+    MUL = 24
+    ISZERO = 25
+    EQ = 26
+    JUMP_TO = 27
+    PUSH_AND = 28
+    SHR = 29
+    SHL = 30
+    NOT = 31
+    CALLDATALOAD = 32
     SLOAD = 33
     SSTORE = 34
-    JUMP = 35
-    JUMPI = 36
-    MCOPY = 37
-    STATICCALL = 38
-    CONTEXT = 39
-    BINARY = 40
-    TERNARY = 41
-    LOG = 42
-    GAS = 43
-    EXP = 44
-    RETURN = 45
-    REVERT = 46
-    STOP = 47
-    DELEGATE = 48
+    MCOPY = 35
+    DIV = 36
+    COPY = 37
+    JUMP = 38
+    JUMPI = 39
+    STATICCALL = 40
+    CONTEXT = 41
+    BINARY = 42
+    TERNARY = 43
+    LOG = 44
+    GAS = 45
+    EXP = 46
+    RETURN = 47
+    REVERT = 48
+    STOP = 49
+    DELEGATE = 50
 
 
 INLINE: Final[dict[int, int]] = {
@@ -89,7 +91,6 @@ INLINE: Final[dict[int, int]] = {
     op.SHR: Kind.SHR,
     op.SHA3: Kind.KECCAK,
     op.CALLDATALOAD: Kind.CALLDATALOAD,
-    op.CALLDATACOPY: Kind.CALLDATACOPY,
     op.POP: Kind.POP,
     op.MLOAD: Kind.MLOAD,
     op.MSTORE: Kind.MSTORE,
@@ -113,6 +114,8 @@ JOINED: Final[dict[tuple[int, int], int]] = {
     (Kind.PUSH, Kind.AND): Kind.PUSH_AND,
     (Kind.PUSH, Kind.SHR): Kind.PUSH_SHR,
     (Kind.PUSH, Kind.SHL): Kind.PUSH_SHL,
+    (Kind.DUP, Kind.ADD): Kind.DUP_ADD,
+    (Kind.SWAP, Kind.POP): Kind.SWAP_POP,
     (Kind.PUSH, Kind.JUMP): Kind.JUMP_TO,
     (Kind.PUSH, Kind.JUMPI): Kind.JUMP_IF_TO,
 }
@@ -202,7 +205,7 @@ def _stack_effects() -> dict[int, tuple[int, int]]:
     effects |= dict.fromkeys((op.ISZERO, op.NOT, op.CALLDATALOAD, op.MLOAD, op.SLOAD), (1, 1))
     effects |= dict.fromkeys((op.POP, op.JUMP), (1, 0))
     effects |= dict.fromkeys((op.MSTORE, op.SSTORE, op.JUMPI, op.RETURN, op.REVERT), (2, 0))
-    effects |= dict.fromkeys((op.CALLDATACOPY, op.MCOPY), (3, 0))
+    effects |= dict.fromkeys((op.CALLDATACOPY, op.CODECOPY, op.MCOPY), (3, 0))
     effects |= dict.fromkeys((op.STOP, op.JUMPDEST), (0, 0)) | dict.fromkeys((op.GAS, op.PC, op.CODESIZE), (0, 1))
     effects |= dict.fromkeys(range(op.PUSH0, op.PUSH32 + 1), (0, 1))
     effects |= {op.DUP1 + n: (n + 1, n + 2) for n in range(16)}
