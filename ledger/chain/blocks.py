@@ -67,7 +67,7 @@ def draft_header(parent: BlockHeaderAPI, timestamp: int) -> BlockHeaderAPI:
 
 def encode_header(header: BlockHeaderAPI) -> bytes:
     """RLP of a header, whose keccak is the block's hash."""
-    encoded: bytes = rlp.encode(header, sedes=CancunBlockHeader)
+    encoded: bytes = rlp.codec.encode_raw(CancunBlockHeader.serialize(header))
     return encoded
 
 

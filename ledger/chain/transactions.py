@@ -12,7 +12,7 @@ from typing import Any, Final
 import rlp
 from coincurve import PrivateKey
 from eth.abc import SignedTransactionAPI
-from eth.vm.forks.cancun.transactions import CancunTransactionBuilder
+from eth.vm.forks.cancun.transactions import CancunTransactionBuilder, CancunTypedTransaction
 from eth_typing import Address
 from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException
@@ -104,14 +104,27 @@ def decode(raw: bytes) -> Transaction:
     if raw[0] < _FIRST_LEGACY_BYTE and raw[0] not in ADMITTED_TYPES[1:]:
         raise TransactionTypeError(f"type {raw[0]} is not among {ADMITTED_TYPES}")
     try:
-        inner = CancunTransactionBuilder.decode(raw)
-        canonical = inner.encode()
+        inner, canonical = _decode_typed(raw) if raw[0] < _FIRST_LEGACY_BYTE else _decode_legacy(raw)
         message = inner.get_message_for_signing()
     except (RLPException, ValidationError, ValueError, TypeError, OverflowError, IndexError) as error:
         raise TransactionFormatError(f"no canonical transaction: {error}") from error
     if canonical != raw:
         raise TransactionFormatError("the bytes differ from the transaction's canonical form")
     return Transaction(raw, keccak(raw), _sender(inner, message), inner)
+
+
+# py-evm takes an empty list for the number 0, and its objects encode to the bytes they were decoded from; so the
+# canonical form is made anew from the values.
+
+
+def _decode_typed(raw: bytes) -> tuple[SignedTransactionAPI, bytes]:
+    payload: Any = CancunTypedTransaction.get_payload_codec(raw[0]).decode(raw[1:])
+    return CancunTypedTransaction(raw[0], payload), raw[:1] + rlp.codec.encode_raw(type(payload).serialize(payload))
+
+
+def _decode_legacy(raw: bytes) -> tuple[SignedTransactionAPI, bytes]:
+    legacy: Any = rlp.decode(raw, sedes=CancunTransactionBuilder.legacy_signed)
+    return legacy, rlp.codec.encode_raw(type(legacy).serialize(legacy))
 
 
 def _sender(inner: SignedTransactionAPI, message: bytes) -> bytes:

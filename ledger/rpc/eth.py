@@ -209,7 +209,11 @@ class EthApi:
         return [log_form(log) for log in found]
 
     def _fee_history(self, count: Any, newest: Any, percentiles: Any = None) -> dict[str, Any]:
-        blocks = parse_quantity(count if isinstance(count, str) else hex(count), "block count")
+        # web3.py and geth send the count as a number, the specification has a quantity.
+        counted = hex(count) if isinstance(count, int) and not isinstance(count, bool) and count > 0 else count
+        blocks = parse_quantity(counted, "block count")
+        if percentiles is not None and not isinstance(percentiles, list):
+            raise invalid("reward percentiles are a list")
         if not 1 <= blocks <= MAX_FEE_HISTORY_BLOCKS:
             raise invalid(f"1 to {MAX_FEE_HISTORY_BLOCKS} blocks")
         last = self._number(newest)
