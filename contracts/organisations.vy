@@ -381,9 +381,7 @@ def _set_council(proposal: uint64, organisation: uint16, joins: bool, threshold:
         kept.append(organisation)
     self._members = kept
     self._threshold = threshold
-    log CouncilChanged(
-        organisation=organisation, member=joins, threshold=convert(threshold, uint8), proposal=proposal
-    )
+    log CouncilChanged(organisation=organisation, member=joins, threshold=convert(threshold, uint8), proposal=proposal)
 
 
 @view
