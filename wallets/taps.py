@@ -45,10 +45,12 @@ class JourneyState:
     """What a journey has come to after a tap (money.md §8, `tap.journey`). Times are UTC epoch seconds, 0 for none.
 
     first_seq, first_time: the first tap-on · legs: boardings so far (0: no journey) · max_base_won: highest base fare
-    of its legs · taken_won: all charged so far · metres: of the legs already closed · last_off_time, last_route: the
-    last tap-off and the route (bus) it left, "" on rail · exit: "station:line" of the last rail exit, "" if none ·
-    reentry_used: the one rail re-entry is spent · express: a leg raised the base distance to 30 km ·
-    pending_won: penalty of an earlier journey still to be collected by the next tap.
+    of its legs · taken_won: charged so far, penalties of earlier journeys apart · metres: of the legs already closed ·
+    last_off_time: the last tap-off · last_route: the bus route last left in this journey, "" while every leg was rail ·
+    exit: "station:line" of the last tap-off where that was rail, ":" where its line is open, "" after a bus ·
+    reentry_used: the one rail re-entry is spent · express: a leg raised the base distance to 30 km · pending_won: taken
+    too much when an express leg joined, netted by later taps of the journey. A penalty for a missing tap-off stands in
+    FareState.missing_out_won.
     """
 
     first_seq: int = 0
