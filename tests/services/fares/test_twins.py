@@ -18,52 +18,59 @@ from wallets.taps import JourneyState, Tap
 
 GATES = ("강남:2호선", "강남:2호선", "시청:1호선", "시청:2호선", "신내:6호선", "도봉산:1호선", ":")
 ROUTES = ("143", "143", "472", "N13", "강남01")
-MORNINGS = (  # from 2015 on every mode but GTX has its table
+MORNINGS = (
     "2013-03-01",
     "2019-05-06",
     "2023-07-15",
     "2023-09-01",
-    "2024-03-01",
+    "2024-05-01",
     "2025-06-27",
     "2025-10-15",
     "2025-10-18",
 )
+LATE = ("2024-05-01", "2025-10-15", "2025-10-15", "2025-10-18")
+MODES = [mode for mode in Mode if mode is not Mode.AIRPORT]
 
 
 @st.composite
 def days(draw: st.DrawFn) -> list[Leg]:
     """One rider's legs, near the edges of every rule."""
-    time = at(f"{draw(st.sampled_from(MORNINGS))} 04:00") + draw(
+    morning = draw(st.sampled_from(LATE) | st.sampled_from(MORNINGS))
+    modes = MODES if morning >= "2024-04" else [mode for mode in MODES if mode is not Mode.GTX]
+    time = at(f"{morning} 04:00") + draw(
         st.sampled_from((0, 8_999, 9_000, 10_799, 10_800, 18_000, 59_000, 61_199, 72_000)) | st.integers(-7_200, 79_200)
     )
-    legs = []
+    legs: list[Leg] = []
     for _ in range(draw(st.integers(1, 9))):
-        mode = draw(
-            st.sampled_from([m for m in Mode if m is not Mode.AIRPORT])
-            | st.sampled_from((Mode.SUBWAY, Mode.NIGHT, Mode.EXPRESS))
-        )
-        metres = draw(st.sampled_from((0, 10_000, 10_001, 29_999, 30_001, 50_001)) | st.integers(0, 130_000))
-        on = time
-        off = None if draw(st.integers(0, 9)) == 0 else on + draw(st.integers(0, 5_400))
-        entry = draw(st.sampled_from(GATES)) if is_rail(mode) else ""
-        route = draw(st.sampled_from(ROUTES)) if mode in BUSES else ""
-        legs.append(
-            Leg(
-                mode,
-                on,
-                off,
-                metres,
-                ((f"bus-{route}" if route else "seoul-metro", metres),),
-                route=route,
-                entry=entry,
-                exit=draw(st.sampled_from(GATES)) if entry else "",
-            )
-        )
-        time = (off or on) + draw(
-            st.sampled_from((-90, 0, 600, 601, 900, 901, 1_800, 1_801, 3_600, 3_601, 259_200))
+        legs.append(draw(rides(time, modes, legs[-1] if legs else None)))
+        time = (legs[-1].off or legs[-1].on) + draw(
+            st.sampled_from((-90, 0, 300, 600, 601, 900, 901, 1_800, 1_801, 3_600, 3_601, 259_200))
             | st.integers(-90, 300_000)
         )
     return legs
+
+
+@st.composite
+def rides(draw: st.DrawFn, on: int, modes: list[Mode], before: Leg | None) -> Leg:
+    """One leg; often back through the gate of the leg before, often night and express."""
+    back = before is not None and before.mode is Mode.SUBWAY and draw(st.booleans())
+    mode = (
+        Mode.SUBWAY if back else draw(st.sampled_from(modes) | st.sampled_from((Mode.SUBWAY, Mode.NIGHT, Mode.EXPRESS)))
+    )
+    metres = draw(st.sampled_from((0, 10_000, 10_001, 29_999, 30_001, 50_001)) | st.integers(0, 130_000))
+    off = None if draw(st.integers(0, 9)) == 0 else on + draw(st.integers(0, 5_400))
+    entry = draw(st.sampled_from(GATES)) if is_rail(mode) else ""
+    route = draw(st.sampled_from(ROUTES)) if mode in BUSES else ""
+    return Leg(
+        mode,
+        on,
+        off,
+        metres,
+        ((f"bus-{route}" if route else "seoul-metro", metres),),
+        route=route,
+        entry=before.exit if back and before is not None else entry,
+        exit=draw(st.sampled_from(GATES)) if entry else "",
+    )
 
 
 def gate_fields(place: str) -> tuple[str, str]:
