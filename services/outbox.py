@@ -57,6 +57,13 @@ class RevertedError(OutboxError):
     ko = "계약이 거래를 거절했습니다."
 
 
+def purpose_prefix(kind: str, name: str) -> str:
+    """ "kind:name:", which a batch's number follows. Raises OutboxError for a name that could look like another's."""
+    if not name or ":" in name:
+        raise OutboxError(f"a name is not empty and holds no colon, unlike {name!r}")
+    return f"{kind}:{name}:"
+
+
 class ItemStatus(IntEnum):
     """PLANNED: durable, perhaps sent · DONE: in a block and succeeded · REVERTED: in a block and refused."""
 

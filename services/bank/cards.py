@@ -17,6 +17,7 @@ from services.bank.errors import CardOrderError
 from services.bank.limits import MAX_CAP_WON
 from services.bank.tables import BankCard, CardStatus
 from services.days import month_first_day, month_last_day
+from services.outbox import purpose_prefix
 
 _LOOKUP = 500  # SQLite takes a bounded number of parameters
 
@@ -52,7 +53,7 @@ class Cards:
         The same name again continues where a crash left it. Raises CardOrderError for cards of different months, a
         card that was ordered before, or a cap that does not fit.
         """
-        prefix = f"enrol:{name}:"
+        prefix = purpose_prefix("enrol", name)
         if not self._rows_of(prefix):
             self._store(prefix, orders)
         batches = self._rows_of(prefix)
@@ -103,7 +104,7 @@ class Cards:
     def _rows_of(self, prefix: str) -> dict[str, list[BankCard]]:
         with Session(self._desk.engine) as session:
             query = select(BankCard).where(
-                BankCard.bank == self._desk.organisation, col(BankCard.purpose).startswith(prefix)
+                BankCard.bank == self._desk.organisation, col(BankCard.purpose).startswith(prefix, autoescape=True)
             )
             found: dict[str, list[BankCard]] = {}
             for row in session.exec(query.order_by(col(BankCard.id))).all():
@@ -140,13 +141,17 @@ class Cards:
 
     def riders_of(self, cards: Sequence[bytes]) -> dict[bytes, int]:
         """Whose card each is; cards of other banks are left out."""
-        found: dict[bytes, int] = {}
         with Session(self._desk.engine) as session:
-            for chunk in rules.batches(list(dict.fromkeys(cards)), _LOOKUP):
-                query = select(BankCard.card, BankCard.rider).where(
-                    BankCard.bank == self._desk.organisation, col(BankCard.card).in_(chunk)
-                )
-                found |= dict(session.exec(query).all())
+            return self.riders_in(session, cards)
+
+    def riders_in(self, session: Session, cards: Sequence[bytes]) -> dict[bytes, int]:
+        """As `riders_of`, within the caller's database transaction."""
+        found: dict[bytes, int] = {}
+        for chunk in rules.batches(list(dict.fromkeys(cards)), _LOOKUP):
+            query = select(BankCard.card, BankCard.rider).where(
+                BankCard.bank == self._desk.organisation, col(BankCard.card).in_(chunk)
+            )
+            found |= dict(session.exec(query).all())
         return found
 
     def _certificate(self, row: BankCard) -> tuple[CardCertificate, bytes]:

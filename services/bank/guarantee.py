@@ -97,16 +97,16 @@ class Guarantee:
         entry = f"collect:{name}"
         with Session(self._desk.engine, expire_on_commit=False) as session:
             booked = Books(session, self._desk.organisation).find(entry)
-            if booked is None:
-                item = self._book(session, entry, now)
-                if item is None:
-                    return 0
-                session.commit()
-                self._issuing.send_mint(item, now)
-            else:
-                item = self._desk.issuer.find(booked.purpose)
-        if item is None:
-            raise OwedError(f"{entry} was booked without its mint")
+            item = self._book(session, entry, now) if booked is None else None
+            session.commit()
+        if booked is not None:
+            item = self._desk.issuer.find(booked.purpose)
+            if item is None:
+                raise OwedError(f"{entry} was booked without its mint")
+        elif item is None:
+            return 0
+        else:
+            self._issuing.send_mint(item, now)
         _, won, _ = mint_arguments(item)
         self._desk.issuer.once(f"pay-in:{entry}", "Fares", "pay_in", [won])
         return won
@@ -120,7 +120,7 @@ class Guarantee:
             raise OwedError(f"the bank's records come to {won:,} won, the chain says {on_chain:,}")
         if won <= 0:
             return None
-        riders = self._cards.riders_of([row.card for row in rows])
+        riders = self._cards.riders_in(session, [row.card for row in rows])
         by_rider: dict[int, int] = {}
         for row in rows:
             by_rider[riders[row.card]] = by_rider.get(riders[row.card], 0) + row.won

@@ -21,7 +21,7 @@ from services.bank.errors import BankLimitError, DepositError
 from services.bank.limits import MAX_CARD_BALANCE_WON
 from services.bank.tables import BankRemainder, BankTopUp
 from services.days import DAY_S, KST_OFFSET_S
-from services.outbox import OutboxItem
+from services.outbox import OutboxItem, purpose_prefix
 from services.zeropay.rules import Line
 
 _ALL_WON: Final = 2**256 - 1
@@ -67,7 +67,7 @@ class Issuing:
         The same name again continues where a crash left it. Raises DepositError naming the first account that holds
         less; nothing is booked then.
         """
-        prefix = f"fund:{name}:"
+        prefix = purpose_prefix("fund", name)
         if not self._rows_of(prefix):
             self._store(prefix, orders)
         batches = self._rows_of(prefix)
@@ -124,7 +124,7 @@ class Issuing:
     def _rows_of(self, prefix: str) -> dict[str, list[BankTopUp]]:
         with Session(self._desk.engine) as session:
             query = select(BankTopUp).where(
-                BankTopUp.bank == self._desk.organisation, col(BankTopUp.purpose).startswith(prefix)
+                BankTopUp.bank == self._desk.organisation, col(BankTopUp.purpose).startswith(prefix, autoescape=True)
             )
             found: dict[str, list[BankTopUp]] = {}
             for row in session.exec(query.order_by(col(BankTopUp.id))).all():

@@ -207,8 +207,8 @@ class Registry:
         """Objects to a rejection; when it must be answered (UTC seconds). Raises ClockError after 90 days."""
         with Session(self._engine) as session:
             row = self._row(session, application)
-            states.guard_objection(row.decided_at, now)
             _move(row, "object")
+            states.guard_objection(row.decided_at, now)
             row.objected_at, row.answer_due_at = now, states.answer_due_at(now)
             session.add(row)
             session.commit()

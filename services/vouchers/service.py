@@ -24,7 +24,7 @@ from contracts.records import CardAccount, issue_word
 from contracts.signatures import to_compact, verify
 from ledger.client import Client, TransactionReceipt
 from services.bank.rules import batches, shuffled
-from services.outbox import ItemStatus, Outbox, OutboxItem
+from services.outbox import ItemStatus, Outbox, OutboxItem, purpose_prefix
 from services.vouchers.attestations import SALT_BYTES, source_leaf
 from services.vouchers.errors import GrantError
 from services.vouchers.limits import MAX_GRANTS_PER_BATCH
@@ -91,7 +91,7 @@ class Office:
         All requests are of one period. Raises GrantError for requests of several periods or a nullifier asked twice,
         SignatureError for a claim that the credential's key did not sign.
         """
-        prefix = f"grant:{name}:"
+        prefix = purpose_prefix("grant", name)
         if not self._rows_of(prefix):
             self._store(prefix, rule_set, start_day, last_service_day, requests)
         found = self._rows_of(prefix)
@@ -158,7 +158,7 @@ class Office:
     def _rows_of(self, prefix: str) -> dict[str, list[VoucherGrant]]:
         with Session(self.engine) as session:
             query = select(VoucherGrant).where(
-                VoucherGrant.city == self.organisation, col(VoucherGrant.purpose).startswith(prefix)
+                VoucherGrant.city == self.organisation, col(VoucherGrant.purpose).startswith(prefix, autoescape=True)
             )
             found: dict[str, list[VoucherGrant]] = {}
             for row in session.exec(query.order_by(col(VoucherGrant.id))).all():

@@ -19,6 +19,7 @@ from services.bank.cards import CardOrder
 from services.bank.desk import Desk
 from services.bank.service import Bank
 from services.days import day_end, day_number, month_last_day, month_of
+from services.outbox import Outbox
 from services.vouchers.attestations import EligibilityAttestation
 from services.vouchers.errors import ClockError, GrantError, VoucherError
 from services.vouchers.expiry import Expiry
@@ -194,8 +195,6 @@ def test_a_pool_that_is_too_small_grants_what_it_can(town: Town) -> None:
 def test_a_crash_in_a_grant_neither_loses_nor_doubles_it(
     town: Town, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from services.outbox import Outbox
-
     def die(_outbox: Outbox, _item: object) -> None:
         raise KeyboardInterrupt
 
