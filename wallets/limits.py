@@ -21,3 +21,12 @@ CACHED_CERTIFICATES: Final = (
 # --- what a wallet signs
 MAX_CHARGE_WON: Final = 30_000  # default per-tap maximum: above the dearest ride with a penalty, below a day's harm
 MAX_CLOCK_SKEW_S: Final = 300  # between reader and phone, both offline
+
+# --- journal and keystore
+MAX_ENTRY_BYTES: Final = 8_192  # a signed tap with certificates has about 1,800
+MAX_JOURNAL_ENTRIES: Final = 5_000_000  # opening reads all of them: about 20 s; a day of the largest demo has 200,000
+MAX_INSTANCE: Final = 255  # CardCertificate.instance is a uint8
+SCRYPT_N: Final = 262_144  # Web3 Secret Storage's and geth's standard: about a second and 256 MiB
+MAX_SCRYPT_BYTES: Final = 1 << 30  # what a keystore file may ask for: 128 · n · r, or a file could exhaust memory
+MAX_KEYSTORE_BYTES: Final = 65_536  # a keystore has about 500
+MAX_PBKDF2_ROUNDS: Final = 10_000_000  # a keystore file may not ask for hours
