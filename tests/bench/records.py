@@ -147,9 +147,17 @@ def batches(contract: bytes, live: int, size: int, seq: int = 1) -> list[bytes]:
     return [settle_data(records[at : at + size]) for at in range(0, live, size)]
 
 
-def raw_transaction(nonce: int, to: bytes, data: bytes, gas: int) -> bytes:
-    """A signed legacy transaction with gas price 0."""
-    fields = {"nonce": nonce, "gas": gas, "gasPrice": 0, "to": to, "value": 0, "data": data, "chainId": CHAIN_ID}
+def raw_transaction(nonce: int, to: bytes, data: bytes, gas: int, gas_price_wei: int = 0) -> bytes:
+    """A signed legacy transaction."""
+    fields = {
+        "nonce": nonce,
+        "gas": gas,
+        "gasPrice": gas_price_wei,
+        "to": to,
+        "value": 0,
+        "data": data,
+        "chainId": CHAIN_ID,
+    }
     return bytes(Account.sign_transaction(fields, SENDER.secret).raw_transaction)
 
 
