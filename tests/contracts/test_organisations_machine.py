@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -92,3 +93,10 @@ class OrganisationsMachine(RuleBasedStateMachine):
 
 class TestOrganisationsMachine(OrganisationsMachine.TestCase):  # type: ignore[misc]
     settings = settings(max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.long
+class TestOrganisationsMachineLong(OrganisationsMachine.TestCase):  # type: ignore[misc]
+    settings = settings(
+        max_examples=1_000, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    )

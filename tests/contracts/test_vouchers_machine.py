@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -108,3 +109,10 @@ class VouchersMachine(RuleBasedStateMachine):
 
 class TestVouchersMachine(VouchersMachine.TestCase):  # type: ignore[misc]
     settings = settings(max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.long
+class TestVouchersMachineLong(VouchersMachine.TestCase):  # type: ignore[misc]
+    settings = settings(
+        max_examples=600, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    )

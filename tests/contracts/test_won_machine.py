@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -90,3 +91,10 @@ class WonMachine(RuleBasedStateMachine):
 
 class TestWonMachine(WonMachine.TestCase):  # type: ignore[misc]
     settings = settings(max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.long
+class TestWonMachineLong(WonMachine.TestCase):  # type: ignore[misc]
+    settings = settings(
+        max_examples=1_000, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
+    )
