@@ -26,6 +26,7 @@ from contracts.hashing import keccak
 from ledger.chain import blocks
 from ledger.chain.blocks import Block
 from ledger.chain.genesis import Genesis
+from ledger.chain.items import decode_items
 from ledger.engines.base import ExecutionResult, Log, Receipt
 from ledger.errors import BlockError, StoreCorruption
 from ledger.keyvalue import KeyValue
@@ -138,7 +139,7 @@ class Archive:
     def _receipts(self, number: int) -> tuple[BlockReceipt, ...]:
         header = self.header(number)
         try:
-            items = rlp.decode(self.store.need(_key(b"r", number)))
+            items = decode_items(self.store.need(_key(b"r", number)))
             return tuple(_read_receipts(items, number, header.hash))
         except (RLPException, ValueError, IndexError) as error:
             raise StoreCorruption(f"receipts of block {number} cannot be read") from error
@@ -222,7 +223,7 @@ def _receipts_record(block: Block, receipts: Sequence[Receipt]) -> bytes:
 def _read_receipts(items: list[list[bytes]], number: int, block_hash: bytes) -> Iterator[BlockReceipt]:
     cumulative = first_log = 0
     for index, (transaction_hash, sender, contract, output, raw) in enumerate(items):
-        status, total, bloom, logs = rlp.decode(raw if raw[0] >= _FIRST_LEGACY_BYTE else raw[1:])
+        status, total, bloom, logs = decode_items(raw if raw[0] >= _FIRST_LEGACY_BYTE else raw[1:])
         gas = int.from_bytes(total, "big")
         receipt = Receipt(
             status=int.from_bytes(status, "big"),

@@ -14,6 +14,7 @@ from eth_typing import Address, Hash32
 from rlp.exceptions import RLPException
 
 from ledger.chain import transactions
+from ledger.chain.items import decode_items
 from ledger.chain.transactions import Transaction
 from ledger.errors import BlockFormatError, BlockTransactionError, TransactionError
 from ledger.limits import MAX_BLOCK_BYTES
@@ -74,7 +75,7 @@ def encode_header(header: BlockHeaderAPI) -> bytes:
 def decode_header(raw: bytes) -> BlockHeaderAPI:
     """A header from its RLP. Raises BlockFormatError."""
     try:
-        fields = rlp.decode(raw)
+        fields = decode_items(raw)
     except RLPException as error:
         raise BlockFormatError(f"the header is no RLP: {error}") from error
     header = _header(fields)
@@ -98,7 +99,7 @@ def decode(raw: bytes) -> Block:
     if len(raw) > MAX_BLOCK_BYTES:
         raise BlockFormatError(f"a block has at most {MAX_BLOCK_BYTES} bytes, this one {len(raw)}")
     try:
-        parts = rlp.decode(raw)
+        parts = decode_items(raw)
     except RLPException as error:
         raise BlockFormatError(f"no RLP: {error}") from error
     if not isinstance(parts, list) or len(parts) != 4 or not isinstance(parts[1], list):

@@ -12,7 +12,9 @@ from typing import Any, Final
 import rlp
 from coincurve import PrivateKey
 from eth.abc import SignedTransactionAPI
+from eth.vm.forks.berlin.transactions import AccessListTransaction
 from eth.vm.forks.cancun.transactions import CancunTransactionBuilder, CancunTypedTransaction
+from eth.vm.forks.london.transactions import DynamicFeeTransaction
 from eth_typing import Address
 from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException
@@ -21,6 +23,7 @@ from contracts.errors import SignatureError
 from contracts.hashing import keccak
 from contracts.signatures import recover
 from contracts.signatures import sign as sign_digest
+from ledger.chain.items import decode_items
 from ledger.errors import (
     TransactionChainError,
     TransactionFeeError,
@@ -104,7 +107,7 @@ def decode(raw: bytes) -> Transaction:
     if raw[0] < _FIRST_LEGACY_BYTE and raw[0] not in ADMITTED_TYPES[1:]:
         raise TransactionTypeError(f"type {raw[0]} is not among {ADMITTED_TYPES}")
     try:
-        inner, canonical = _decode_typed(raw) if raw[0] < _FIRST_LEGACY_BYTE else _decode_legacy(raw)
+        inner, canonical = _decode(raw)
         message = inner.get_message_for_signing()
     except (RLPException, ValidationError, ValueError, TypeError, OverflowError, IndexError) as error:
         raise TransactionFormatError(f"no canonical transaction: {error}") from error
@@ -113,18 +116,17 @@ def decode(raw: bytes) -> Transaction:
     return Transaction(raw, keccak(raw), _sender(inner, message), inner)
 
 
-# py-evm takes an empty list for the number 0, and its objects encode to the bytes they were decoded from; so the
-# canonical form is made anew from the values.
+_KINDS: Final[dict[int, Any]] = {1: AccessListTransaction, 2: DynamicFeeTransaction}
 
 
-def _decode_typed(raw: bytes) -> tuple[SignedTransactionAPI, bytes]:
-    payload: Any = CancunTypedTransaction.get_payload_codec(raw[0]).decode(raw[1:])
-    return CancunTypedTransaction(raw[0], payload), raw[:1] + rlp.codec.encode_raw(type(payload).serialize(payload))
-
-
-def _decode_legacy(raw: bytes) -> tuple[SignedTransactionAPI, bytes]:
-    legacy: Any = rlp.decode(raw, sedes=CancunTransactionBuilder.legacy_signed)
-    return legacy, rlp.codec.encode_raw(type(legacy).serialize(legacy))
+def _decode(raw: bytes) -> tuple[SignedTransactionAPI, bytes]:
+    """py-evm's object, and its canonical bytes, made anew from the values: py-evm takes an empty list for a 0."""
+    if raw[0] >= _FIRST_LEGACY_BYTE:
+        legacy: Any = CancunTransactionBuilder.legacy_signed.deserialize(decode_items(raw))
+        return legacy, rlp.codec.encode_raw(type(legacy).serialize(legacy))
+    kind = _KINDS[raw[0]]
+    payload = kind.deserialize(decode_items(raw[1:]))
+    return CancunTypedTransaction(raw[0], payload), raw[:1] + rlp.codec.encode_raw(kind.serialize(payload))
 
 
 def _sender(inner: SignedTransactionAPI, message: bytes) -> bytes:
@@ -143,7 +145,7 @@ def from_body(item: Any) -> Transaction:
 
 def body_item(transaction: Transaction) -> Any:
     """The item of a block's body for a transaction."""
-    return rlp.decode(transaction.raw) if transaction.type == 0 else transaction.raw
+    return decode_items(transaction.raw) if transaction.type == 0 else transaction.raw
 
 
 def check(transaction: Transaction, chain_id: int, gas_limit: int) -> None:

@@ -21,6 +21,7 @@ from contracts.hashing import sha256
 from contracts.messages import Finality
 from contracts.signatures import address_of, sign, verify
 from ledger.chain.blocks import Block
+from ledger.chain.items import decode_items
 from ledger.errors import BlockFinalityError, SecondSignatureError, StoreCorruption, StoreError, StoreFull
 from ledger.store import DISK_FULL_ERRNOS, sync_directory
 
@@ -65,7 +66,7 @@ class SignedFile:
         if sha256(payload) != digest:
             raise StoreCorruption(f"{self._path} does not have its checksum")
         try:
-            number, block_hash, signature, raw = rlp.decode(payload)
+            number, block_hash, signature, raw = decode_items(payload)
         except (RLPException, ValueError) as error:
             raise StoreCorruption(f"{self._path} cannot be read") from error
         return Signed(int.from_bytes(number, "big"), block_hash, signature, raw)

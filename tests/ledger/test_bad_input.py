@@ -50,6 +50,33 @@ def test_any_bytes_as_a_transaction(raw: bytes) -> None:
         assert transactions.decode(raw).raw == raw
 
 
+def nested(depth: int) -> bytes:
+    """Lists within lists, `depth` times."""
+    heads, length = [], 1
+    for _ in range(depth):
+        size = length.to_bytes((length.bit_length() + 7) // 8, "big")
+        heads.append(bytes([0xC0 + length]) if length < 56 else bytes([0xF7 + len(size)]) + size)
+        length += len(heads[-1])
+    return b"".join(reversed(heads)) + b"\xc0"
+
+
+def many(length: int) -> bytes:
+    """A list of very many small items."""
+    return b"\xfa" + length.to_bytes(3, "big") + bytes(length)
+
+
+@pytest.mark.parametrize("bomb", [nested(500), nested(37_000), many(130_000)], ids=["500", "37000", "many"])
+def test_nesting_and_length_bombs(node: Node, bomb: bytes) -> None:
+    for raw in (bomb, b"\x01" + bomb, b"\x02" + bomb):
+        with pytest.raises(TransactionError):
+            node.submit(raw)
+    header = blocks.encode_header(node.head.header)
+    body = b"\xfb" + (len(header) + len(bomb) + 2).to_bytes(4, "big") + header + bomb + b"\xc0\xc0"
+    for raw in (bomb, body, nested(1_000_000), many(4_000_000)):
+        with pytest.raises(BlockError):
+            node.import_block(raw, bytes(65))
+
+
 def mutants(raw: bytes, number: int, seed: int) -> Iterator[bytes]:
     rng = random.Random(seed)
     for _ in range(number):
@@ -112,7 +139,7 @@ def test_any_json_as_a_request(node: Node, request_: Any) -> None:
 
 
 @given(st.data())
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_parameters_of_any_method(node: Node, data: st.DataObject) -> None:
     methods = EthApi(node).methods
     method = data.draw(st.sampled_from(sorted(methods)))
