@@ -29,6 +29,15 @@ _TABLES: Final = (
 _UNAVAILABLE: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 
 
+class Batch:
+    """Entries with one commit. Never reused: a dropped batch stays not durable, whatever is written after it."""
+
+    __slots__ = ("durable",)
+
+    def __init__(self, durable: bool = False) -> None:
+        self.durable = durable
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry: `kind` names what it is, (kind, owner, number) is taken once, `body` are its bytes."""
@@ -67,8 +76,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._batch = 0
-        self._open = False
+        self._batch: Batch | None = None
         fresh = _create(path)
         with _named(path):
             self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
@@ -116,19 +124,19 @@ class Journal:
         return position, chain
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self) -> Iterator[Batch]:
         """Entries added inside become durable together, with one commit, when the block ends.
 
         An exception inside drops all of them. Raises BatchOpen if one is open already.
         """
-        if self._open:
+        if self._batch is not None:
             raise BatchOpen("a batch is open in this journal")
         with _named(self._path):
             self._db.execute("BEGIN IMMEDIATE")
         before = self._position, self._chain
-        self._open = True
+        self._batch = batch = Batch()
         try:
-            yield
+            yield batch
             with _named(self._path):
                 if self._position != before[0]:
                     self._db.execute("UPDATE head SET position = ?, chain = ?", (self._position, self._chain))
@@ -139,15 +147,16 @@ class Journal:
                 self._db.execute("ROLLBACK")
             raise
         finally:
-            self._open = False
+            self._batch = None
         self._durable_position = self._position
+        batch.durable = True
 
     def add(self, kind: str, owner: bytes, number: int, body: bytes) -> int:
         """Adds an entry to the open batch and returns its position; it is durable once the batch has ended.
 
         Raises NotDurable outside a batch, SlotTaken if (kind, owner, number) exists, JournalUnavailable at its limits.
         """
-        if not self._open:
+        if self._batch is None:
             raise NotDurable("entries are added inside a batch")
         if len(body) > MAX_ENTRY_BYTES or self._position >= MAX_JOURNAL_ENTRIES:
             raise JournalUnavailable(
@@ -165,9 +174,20 @@ class Journal:
         self._position, self._chain = self._position + 1, chain
         return self._position
 
+    def add_now(self, kind: str, owner: bytes, number: int, body: bytes) -> int:
+        """As `add`, in a batch of its own; inside an open batch it is durable with that one."""
+        if self._batch is not None:
+            return self.add(kind, owner, number, body)
+        with self.batch():
+            return self.add(kind, owner, number, body)
+
     def durable(self, position: int) -> bool:
-        """Whether the entry at `position` is on the disk."""
+        """Whether the entry now at `position` is on the disk."""
         return position <= self._durable_position
+
+    def batch_of(self, position: int) -> Batch:
+        """The batch that the entry now at `position` is written with, durable if it is on the disk."""
+        return Batch(durable=True) if self._batch is None or self.durable(position) else self._batch
 
     def last(self, kind: str, owner: bytes) -> Entry | None:
         """The entry of highest number, of the open batch too."""
