@@ -63,6 +63,7 @@ class Fares:
     profiles: dict[int, int] = field(default_factory=dict)
     closed: set[tuple[int, int]] = field(default_factory=set)
     batches: int = 0
+    last_leaves: list[Leaf] = field(default_factory=list)
     log: Log = field(default_factory=Log)
 
     @property
@@ -342,6 +343,7 @@ class Fares:
             leaves.append(Leaf(state.card, *numbers, *sums_claimed, *paid, claim.digest))
         for word in foregone:
             self.log("Foregone", batch=number, operator=word & 0xFFFF, foregone_won=word >> 16 & (1 << 64) - 1)
+        self.last_leaves = leaves
         root = merkle.root([leaf.pack() for leaf in leaves], keccak)
         refused = sum(leaf.code != 0 for leaf in leaves)
         self.log(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contracts import addresses, merkle, records
-from contracts.codes import Purpose, Role
+from contracts.codes import Role
 from contracts.hashing import keccak, sha256
 from contracts.messages import FareState
 from contracts.records import Batch, GuarantorPart, Leaf, SettlementRecord

@@ -1,0 +1,422 @@
+"""Won, Vouchers, Fares and Credits driven through the EVM against their twins (issue 3, Done-when 3).
+
+After every step: supply = deposits, money.md §3's conservation on both sides, and every view equals the twin's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from contracts import addresses, merkle, records
+from contracts.codes import Act
+from contracts.hashing import keccak, sha256
+from contracts.messages import FareState
+from contracts.records import Batch, Leaf, leaf_of
+from contracts.signatures import sign
+from contracts.twins.fares import month_days
+from contracts.twins.fares_rules import service_day
+from contracts.twins.vouchers import Item
+from tests.contracts import fares_city as city
+from tests.contracts.fares_city import BUS_143, CITY, CLEARING, KOOKMIN, KORAIL, METRO, OTHER_CLEARING, WOORI, sender
+from tests.contracts.fares_pair import FaresPair
+from tests.contracts.harness import CHAIN_ID, Outcome, key
+
+CARDS = range(1, 7)
+SETTLES, SETTLES_TOO = sender(CLEARING, "settle"), sender(OTHER_CLEARING, "settle")
+ISSUERS = {KOOKMIN: sender(KOOKMIN, "issue"), WOORI: sender(WOORI, "issue")}
+TABLES = (city.TABLE, records.table_word([METRO, BUS_143]), records.table_word([CLEARING]), METRO << 32)
+HOUR_S, DAY_S = 3_600, 86_400
+FAULTS = ("", "", "", "", "", "", "signature", "sum", "lane", "spare", "another", "suspense", "opening", "seq")
+
+card = st.sampled_from(CARDS)
+some_cards = st.lists(card, min_size=1, max_size=4)
+amount = st.sampled_from((0, 1, 500, 1_550, 3_000, 9_999, 100_000))
+bank = st.sampled_from((KOOKMIN, WOORI))
+any_sender = st.sampled_from((SETTLES, SETTLES, SETTLES, SETTLES_TOO, ISSUERS[KOOKMIN], sender(METRO, "approve")))
+pick = st.integers(0, 2**16)
+
+
+def signed(number: int, state: FareState) -> tuple[int, ...]:
+    """A record's words but its lanes."""
+    signature = sign(state.digest(CHAIN_ID, addresses.FARES), key(f"card {number}"))
+    return (*records.state_words(state), *records.signature_words(signature))
+
+
+class Machine(RuleBasedStateMachine):
+    """Wallets tap; everybody else acts on what they gave them, rightly or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair = FaresPair()
+        self.taps: dict[int, list[FareState]] = {number: [] for number in CARDS}
+        self.settled: list[tuple[int, int]] = []  # batch, index of accepted records
+        self.leaves: dict[int, list[Leaf]] = {}
+        self.count = 0
+        self.touched: set[int] = set()
+
+    # --- what must hold
+
+    @invariant()
+    def money_is_conserved(self) -> None:
+        self.pair.conserved()
+
+    @invariant()
+    def views_equal_the_twin(self) -> None:
+        for number in CARDS:
+            self.pair.card_alike(number)
+        self.pair.batches_alike()
+
+    # --- guarantors and banks
+
+    @initialize(caps=st.lists(st.sampled_from((0, 3_000, 50_000)), min_size=6, max_size=6))
+    def first_cards(self, caps: list[int]) -> None:
+        month = self.month
+        for number, cap in zip(CARDS, caps, strict=True):
+            word = records.enrol_word(city.card(number), cap)
+            self.pair.take(ISSUERS[KOOKMIN if number % 3 else WOORI], "Fares", "enrol", month, CLEARING, [word])
+        self.pair.take(ISSUERS[KOOKMIN], "Fares", "fund", [records.fund_word(city.card(n), 5_000) for n in (1, 2)])
+
+    @property
+    def month(self) -> int:
+        """The running month."""
+        day = service_day(self.pair.clock.time)
+        month = 2025 * 12
+        while month_days(month)[1] < day:
+            month += 1
+        return month
+
+    @rule(numbers=some_cards, by=bank, cap=st.sampled_from((0, 3_000, 20_000)), ahead=st.sampled_from((0, 0, 1, 3)))
+    def enrol(self, numbers: list[int], by: int, cap: int, ahead: int) -> None:
+        words = [records.enrol_word(city.card(number), cap) for number in numbers]
+        house = CLEARING if cap else OTHER_CLEARING
+        outcome = self.pair.take(ISSUERS[by], "Fares", "enrol", self.month + ahead, house, [*words, 1 << 200])
+        if isinstance(outcome, Outcome):
+            for number, code in zip(numbers, outcome.value, strict=False):
+                if code == 0:
+                    self.taps[number] = []
+
+    @rule(numbers=some_cards, by=bank, cap=st.sampled_from((1_000, 20_000, 60_000)))
+    def set_caps(self, numbers: list[int], by: int, cap: int) -> None:
+        words = [records.enrol_word(city.card(number), cap) for number in numbers]
+        self.pair.take(ISSUERS[by], "Fares", "set_caps", words)
+
+    @rule(numbers=some_cards, by=bank, won=amount)
+    def fund(self, numbers: list[int], by: int, won: int) -> None:
+        words = [records.fund_word(city.card(number), won) for number in numbers]
+        self.pair.take(ISSUERS[by], "Fares", "fund", words)
+
+    @rule(numbers=some_cards, by=bank, act=st.sampled_from(("report_lost", "withdraw", "withdraw", "sweep", "lapse")))
+    def tend(self, numbers: list[int], by: int, act: str) -> None:
+        words = [records.card_word(city.card(number)) for number in numbers]
+        self.pair.take(ISSUERS[by], "Fares", act, words)
+
+    @rule(by=bank, share=st.sampled_from((1, 1, 2, 0)))
+    def pay_in(self, by: int, share: int) -> None:
+        twin = self.pair.credits
+        owed = twin.owed_through[by] - twin.paid_through[by]
+        self.pair.take(ISSUERS[by], "Fares", "pay_in", max(0, owed // share if share else owed + 1))
+
+    @rule(by=bank, won=amount)
+    def move_deposits(self, by: int, won: int) -> None:
+        self.count += 1
+        reference = keccak(b"entry %d" % self.count)
+        if won % 2:
+            self.pair.burn(by, won, reference)
+        else:
+            self.pair.mint(by, by, won, reference)
+
+    # --- vouchers
+
+    @rule(numbers=some_cards, rules=st.sampled_from((1, 1, 2, 3)), won=st.sampled_from((1, 900, 5_000, 50_000)))
+    def grant(self, numbers: list[int], rules: int, won: int) -> None:
+        day = service_day(self.pair.clock.time)
+        days = (day - 2 if won % 2 else day, min(month_days(self.month)[1], day + (3 if won == 900 else 31)))
+        self.count += 10
+        wanted = [(number, won, self.count + at) for at, number in enumerate(numbers)]
+        self.pair.grant(rules, days, wanted)
+
+    @rule(number=card, won=amount, rules=st.sampled_from((1, 3)))
+    def carry(self, number: int, won: int, rules: int) -> None:
+        lapsed = [day for day, one in self.pair.vouchers.pools[rules].lapsed_of.items() if one]
+        self.count += 1
+        days = (service_day(self.pair.clock.time), month_days(self.month)[1])
+        last = lapsed[-1] if lapsed else days[0] - 1
+        self.pair.carry(rules, last, days, [Item(city.card(number), won, keccak(b"carry %d" % self.count))])
+
+    # --- taps and settling
+
+    @rule(number=card, charge=st.sampled_from((0, 100, 1_550, 3_000)), own=st.booleans(), missing=st.booleans())
+    def tap(self, number: int, charge: int, own: bool, missing: bool) -> None:
+        """A wallet signs its next state; nobody has settled it yet."""
+        day = service_day(self.pair.clock.time)
+        last = self.taps[number][-1] if self.taps[number] else None
+        new_day = last is None or last.service_day != day
+        blank = city.state(number, seq=0, cum_won=0, charge_won=0, service_day=day)
+        before = last or blank
+        self.taps[number].append(
+            replace(
+                before,
+                seq=before.seq + 1,
+                cum_won=before.cum_won + charge,
+                cum_own_won=before.cum_own_won + (charge if own else 0),
+                day_start_cum_won=before.cum_won if new_day else before.day_start_cum_won,
+                day_start_own_won=before.cum_own_won if new_day else before.day_start_own_won,
+                charge_won=charge,
+                missing_out_won=1_300 if missing else 0,
+                service_day=day,
+                tap_time=self.pair.clock.time,
+                context=sha256(b"%d %d" % (number, before.seq)),
+            )
+        )
+
+    def words_of(self, number: int, state: FareState, table: int, fault: str, fork: bool) -> records.RecordWords:
+        """A record as clearing makes it, or with one fault."""
+        twin = self.pair.fares.cards.get(city.card(number))
+        settled = twin.cum_won if twin else 0
+        due = state.charge_won if fork else max(0, state.cum_won - settled)
+        gap = 0 if fork else max(0, state.day_start_cum_won - settled)
+        suspense = min(due, gap + (100 if fault == "suspense" else 0))
+        first = (due - suspense) // 3
+        lanes = [first, due - suspense - first] if len(records.table_of(table)) > 1 else [due - suspense]
+        lanes += [0] * (records.SUSPENSE_LANE - len(lanes)) + [suspense]
+        if fault == "sum":
+            lanes[0] += 1
+        if fault == "lane":
+            lanes[6] += 1
+        if fault == "opening":
+            state = replace(state, day_start_cum_won=state.cum_won + 1)
+        if fault == "seq":
+            state = replace(state, seq=max(1, state.seq - 1))
+        head, sums, context, r, vs = signed(number, state)
+        if fault == "signature":
+            r ^= 1
+        if fault == "spare":
+            sums |= 1 << 200
+        if fault == "another":
+            head ^= 1
+        return head, sums, context, r, vs, sum(won << 32 * at for at, won in enumerate(lanes))
+
+    @rule(
+        chosen=st.lists(st.tuples(card, pick, st.sampled_from(FAULTS)), min_size=1, max_size=5),
+        table=st.sampled_from((city.TABLE, city.TABLE, *TABLES)),
+        by=any_sender,
+        fork=st.sampled_from((False, False, False, True)),
+    )
+    def settle(self, chosen: list[tuple[int, int, str]], table: int, by: bytes, fork: bool) -> None:
+        words = []
+        for number, which, fault in chosen:
+            taps = self.taps[number] or [city.state(number)]
+            # Mostly the last, sometimes an older or a repeated one.
+            state = taps[-1] if which % 3 else taps[which % len(taps)]
+            words.append(self.words_of(number, state, table, fault, fork))
+        day = service_day(self.pair.clock.time)
+        outcome = self.pair.settle(by, day, table, words, fork=fork)
+        if isinstance(outcome, Outcome):
+            self.keep(outcome, words)
+
+    def keep(self, outcome: Outcome, words: list[records.RecordWords]) -> None:
+        """What an outsider learns of the batch: leaves from the twin, whose root the chain's event confirmed."""
+        number = outcome.event("Settled")["batch"]
+        refused = {f["index"] for _, event, f in outcome.events if event == "Refused"}
+        self.leaves[number] = self.pair.fares.last_leaves
+        self.settled += [(number, index) for index in range(len(words)) if index not in refused]
+
+    @rule(number=card, which=pick, change=st.sampled_from(("context", "spare", "seq", "card")))
+    def prove_clone(self, number: int, which: int, change: str) -> None:
+        if not self.taps[number] or which % 4:
+            return
+        state = self.taps[number][-1]
+        other = replace(state, context=sha256(b"clone"), seq=state.seq + (change == "seq"))
+        first, second = signed(number, state), list(signed(number, other))
+        if change == "spare":
+            second = list(first)
+            second[1] |= 1 << 200
+        if change == "card":
+            second[0] ^= 1
+        self.pair.take(sender(METRO, "approve"), "Fares", "prove_clone", (*first, 0), (*second, 0))
+
+    @rule(back=st.sampled_from((0, 3, 4, 5, 29, 31, 35)), by=st.sampled_from((SETTLES, SETTLES_TOO)))
+    def close_day(self, back: int, by: bytes) -> None:
+        self.pair.take(by, "Fares", "close_day", service_day(self.pair.clock.time) - back)
+
+    @rule(by=st.sampled_from((SETTLES, SETTLES_TOO)), back=st.sampled_from((4, 5)))
+    def close_month(self, by: bytes, back: int) -> None:
+        """So that months end, lots lapse and remainders are withdrawn within one run."""
+        self.pair.take(by, "Fares", "close_day", month_days(self.month - 1)[1])
+
+    @rule(seconds=st.sampled_from((1, HOUR_S, 24 * HOUR_S, 24 * HOUR_S, 4 * DAY_S, 16 * DAY_S, 35 * DAY_S)))
+    def wait(self, seconds: int) -> None:
+        self.pair.advance(seconds)
+
+    @precondition(lambda self: self.count > 3)
+    @rule(days=st.sampled_from((91, 130)))
+    def wait_long(self, days: int) -> None:
+        self.pair.advance(days * DAY_S)
+
+    # --- credits
+
+    @property
+    def batches(self) -> list[Batch]:
+        """All batches with credits."""
+        return list(self.pair.credits.batches.values())
+
+    @rule(by=st.sampled_from((METRO, KORAIL, BUS_143, CITY, CLEARING)), behind=st.sampled_from((0, 0, 1, -1)))
+    def approve(self, by: int, behind: int) -> None:
+        through = max(0, self.pair.fares.batches - behind)
+        self.pair.take(sender(by, "approve"), "Credits", "approve", CLEARING, through)
+
+    @precondition(lambda self: self.pair.credits.batches)
+    @rule(which=pick, by=st.sampled_from((METRO, BUS_143, CLEARING)), end=st.booleans(), wrong=st.booleans())
+    def object(self, which: int, by: int, end: bool, wrong: bool) -> None:
+        batch = self.batches[which % len(self.batches)]
+        if wrong and which % 4 == 0:
+            batch = replace(batch, sums=batch.sums + 1)
+        if end:
+            self.pair.with_batch(sender(by, "approve"), "end_objection", batch, by if which % 3 else METRO, 0)
+        else:
+            self.pair.with_batch(sender(by, "approve"), "object", batch)
+
+    @precondition(lambda self: self.pair.credits.objected)
+    @rule(decided=st.booleans())
+    def council_case(self, decided: bool) -> None:
+        number, lane = sorted(self.pair.credits.objected)[0]
+        batch = self.pair.credits.batches[number]
+        organisation = records.table_of(batch.table)[lane]
+        proposal = self.council_decides(number, organisation if decided else 99)
+        self.pair.with_batch(sender(KOOKMIN, "issue"), "end_objection", batch, organisation, proposal)
+
+    def council_decides(self, *arguments: int) -> int:
+        """The council passes a decision to end an objection; its proposal."""
+        words, number, pair = [*arguments, 0, 0], 0, self.pair
+        for organisation, function in ((CITY, "propose"), (KOOKMIN, "approve")):
+            by, twin = sender(organisation, "approve"), getattr(pair.organisations, function)
+            args = [Act.END_OBJECTION, words] if function == "propose" else [number, Act.END_OBJECTION, words]
+            outcome = pair.step(by, "Organisations", function, args, lambda by=by, t=twin, a=args: t(by, *a))
+            assert isinstance(outcome, Outcome)
+            number = outcome.value or number
+        return number
+
+    @precondition(lambda self: self.pair.credits.batches)
+    @rule(which=pick, many=st.integers(1, 4))
+    def release(self, which: int, many: int) -> None:
+        at = which % len(self.batches)
+        self.pair.release(sender(CITY, "issue"), self.batches[at : at + many])
+
+    @rule()
+    def payout(self) -> None:
+        self.pair.take(sender(CITY, "issue"), "Credits", "payout", [METRO, KORAIL, BUS_143, CITY])
+
+    @rule(won=amount, source=st.sampled_from(("distribute", "cover")), table=st.sampled_from(TABLES))
+    def hand_on(self, won: int, source: str, table: int) -> None:
+        if source == "distribute" and won == 1:
+            won = self.pair.credits.others[CLEARING]
+        day = service_day(self.pair.clock.time)
+        self.pair.take(SETTLES, "Credits", source, day, [METRO, table], [won, won // 2])
+
+    @rule(won=st.sampled_from((1, 5_000, 10**9)))
+    def fund_risk_pool(self, won: int) -> None:
+        self.pair.take(sender(CITY, "issue"), "Fares", "fund_risk_pool", won)
+
+    # --- corrections
+
+    def proof(self, which: int) -> tuple[Batch, int, Leaf, list[bytes]]:
+        """A settled record with its path; now and then a wrong one."""
+        number, index = self.settled[which % len(self.settled)]
+        packed = [leaf.pack() for leaf in self.leaves[number]]
+        leaf = leaf_of(packed[index])
+        if which % 17 == 0:
+            leaf = replace(leaf, balance_won=leaf.balance_won + 1)
+        return self.pair.credits.batches[number], index, leaf, merkle.path(packed, index, keccak)
+
+    def state_of(self, leaf: Leaf) -> FareState | None:
+        """The signed state behind a leaf."""
+        for states in self.taps.values():
+            for state in states:
+                if state.digest(CHAIN_ID, addresses.FARES) == leaf.state_digest:
+                    return state
+        return None
+
+    @precondition(lambda self: self.settled)
+    @rule(which=pick, operator=st.sampled_from((METRO, METRO, BUS_143, CITY, 0)))
+    def adjust_up(self, which: int, operator: int) -> None:
+        proof = self.proof(which)
+        state = self.state_of(proof[2]) or city.state(1)
+        arguments = (records.state_words(state), operator, 3, keccak(b"policy"))
+        self.pair.correct(SETTLES, "adjust_up", proof, *arguments)
+
+    @precondition(lambda self: self.settled)
+    @rule(which=pick, won=st.sampled_from((1, 500, 1_550)), split=st.sampled_from(("live", "live", "lapsed", "none")))
+    def adjust_down(self, which: int, won: int, split: str) -> None:
+        proof = self.proof(which)
+        batch, index, leaf, _ = proof
+        _, balance, guarantor = self.pair.credits._left(leaf, self.pair.credits.corrections[batch.number, index])
+        to_voucher = max(0, won - balance - guarantor)
+        card_now = self.pair.fares.cards.get(leaf.card)
+        lots: list[int] = []
+        if to_voucher and split == "live" and card_now and card_now.lots:
+            lots = [records.lot_word(to_voucher, card_now.lots[which % len(card_now.lots)].lot_no)]
+        elif to_voucher and split == "lapsed":
+            lots = [records.lapsed_lot_word(to_voucher, 1, leaf.service_day)]
+        arguments: tuple[Any, ...] = (won << 32 * (which % 3), lots, KOOKMIN, 4, keccak(b"policy"))
+        self.pair.correct(SETTLES, "adjust_down", proof, *arguments)
+
+    @precondition(lambda self: any(leaf.suspense_won for one in self.leaves.values() for leaf in one))
+    @rule(which=pick, missing=st.booleans(), share=st.sampled_from((1, 1, 2)))
+    def allocate(self, which: int, missing: bool, share: int) -> None:
+        held = [(n, i) for n, i in self.settled if self.leaves[n][i].suspense_won]
+        number, index = held[which % len(held)]
+        proof = self.proof(self.settled.index((number, index)))
+        leaf = proof[2]
+        states = [s for states in self.taps.values() for s in states if s.card == leaf.card and s.seq < leaf.seq]
+        words: tuple[int, ...] = (0,) * 6
+        if missing and states:
+            state = states[which % len(states)] if which % 2 else states[-1]
+            owner = next(n for n in CARDS if city.card(n) == leaf.card)
+            words = (*signed(owner, state), 0)
+        won = leaf.suspense_won // share
+        self.pair.correct(SETTLES, "allocate", proof, city.TABLE, won, words)
+
+    @precondition(lambda self: self.settled)
+    @rule(which=pick)
+    def expire_suspense(self, which: int) -> None:
+        held = [(n, i) for n, i in self.settled if self.leaves[n][i].suspense_won] or self.settled
+        at = self.settled.index(held[which % len(held)])
+        self.pair.correct(SETTLES, "expire_suspense", self.proof(at))
+
+
+def run(examples: int, steps: int) -> None:
+    """The machine, the same for both budgets: it reads no environment."""
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_the_agreements_equal_their_twins_for_2000_steps() -> None:
+    run(40, 50)
+
+
+@pytest.mark.long
+def test_the_agreements_equal_their_twins_for_100000_steps() -> None:
+    run(1_000, 100)
