@@ -238,7 +238,7 @@ def _distance_won(
     tariff: Tariff, rider_class: RiderClass, media: Media, closed: Sequence[Leg], joined: Sequence[Leg]
 ) -> int:
     """The distance part of the closed legs' metres, under what all legs that joined so far make of the journey."""
-    metres = sum(leg.metres for leg in closed if leg.off is not None)
+    metres = sum(leg.metres for leg in closed)
     alone = joined[0].mode in BUSES and len(joined) == 1
     if alone or stands_alone(joined[0].mode, rider_class) or media is Media.CASH:
         return 0

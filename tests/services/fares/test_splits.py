@@ -97,10 +97,10 @@ def test_every_operator_of_a_leg_is_listed_also_with_nothing() -> None:
 
 
 def test_rail_of_no_metres_leaves_the_distance_part_to_all_legs() -> None:
-    legs = [ride(M.TRUNK, MORNING, 12_000, 30, route="143"), subway("강남", "강남", MORNING + 2_100)]
+    legs = [subway("강남", "강남", MORNING), ride(M.TRUNK, MORNING + 900, 12_000, 30, route="143")]
     journey = only(legs)
     assert journey.extra_won == 100
-    assert split(journey) == {"bus-143": 762 + 100, "seoul-metro": 788}
+    assert split(journey) == {"seoul-metro": 788, "bus-143": 762 + 100}
 
 
 def test_a_refund_reverses_the_same_shares() -> None:

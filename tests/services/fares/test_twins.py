@@ -174,6 +174,11 @@ def test_an_express_leg_after_a_night_bus_gives_back_what_was_taken_too_much() -
     charges = tap_by_tap(legs, RiderClass.YOUTH)
     assert charges[-1][1] is not None
     assert charges[-1][1].journey.pending_won == 220
+    legs.append(Leg(Mode.TRUNK, start + 2_000, start + 5_000, 15_000, (("bus-143", 15_000),), route="143"))
+    journey = price(legs, RiderClass.YOUTH).journeys[0]
+    assert [(leg.on_won, leg.off_won) for leg in journey.legs[3:]] == [(0, 20)]
+    assert (journey.total_won, journey.adjust_won) == (2_020, 0)
+    check_journey(journey, tap_by_tap(legs, RiderClass.YOUTH))
 
 
 def test_a_first_tap_leaves_a_first_state() -> None:
