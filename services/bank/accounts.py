@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlmodel import Session, select
+from sqlmodel import Session, insert, select
 
 from services.bank import rules
 from services.bank.books import Books
@@ -33,10 +33,10 @@ class Accounts:
         with Session(self._desk.engine) as session:
             query = select(BankRider.person, BankRider.id).where(BankRider.bank == bank)
             known = dict(session.exec(query).all())
-            fresh = [BankRider(bank=bank, person=person) for person in dict.fromkeys(persons) if person not in known]
-            session.add_all(fresh)
-            session.flush()
-            known |= {rider.person: rider.id for rider in fresh}
+            fresh = [{"bank": bank, "person": person} for person in dict.fromkeys(persons) if person not in known]
+            if fresh:
+                session.execute(insert(BankRider), fresh)
+                known = dict(session.exec(query).all())
             session.commit()
         return [rider for person in persons if (rider := known[person]) is not None]
 

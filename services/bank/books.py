@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, func, insert, select
 
 from services.bank.rules import FLOAT
 from services.bank.tables import BankEntry, BankLine
@@ -46,9 +46,8 @@ class Books:
         self._session.add(made)
         self._session.flush()
         number = made.id or 0  # the flush has numbered it
-        self._session.add_all(
-            BankLine(bank=self._bank, entry=number, account=account, won=won) for account, won in lines
-        )
+        rows = [{"bank": self._bank, "entry": number, "account": account, "won": won} for account, won in lines]
+        self._session.execute(insert(BankLine), rows)
         return made
 
     def find(self, name: str) -> BankEntry | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, func, insert, select
 
 from contracts.codes import RiderClass
 from contracts.messages import CardCertificate
@@ -57,9 +57,11 @@ class Cards:
         if not self._rows_of(prefix):
             self._store(prefix, orders)
         batches = self._rows_of(prefix)
-        for purpose, rows in batches.items():
-            words = [enrol_word(row.card, row.cap_won) for row in rows]
-            self._desk.issuer.once(purpose, "Fares", "enrol", [rows[0].month, clearing_house, words])
+        calls = {
+            purpose: [rows[0].month, clearing_house, [enrol_word(row.card, row.cap_won) for row in rows]]
+            for purpose, rows in batches.items()
+        }
+        self._desk.issuer.once_each("Fares", "enrol", calls)
         return list(batches)
 
     def _store(self, prefix: str, orders: Sequence[CardOrder]) -> None:
@@ -75,8 +77,8 @@ class Cards:
             if self._any_known(session, orders):
                 raise CardOrderError("a card is ordered once")
             for number, chunk in enumerate(rules.batches(mixed)):
-                session.add_all(self._row(order, f"{prefix}{number}") for order in chunk)
-                session.flush()
+                rows = [self._row(order, f"{prefix}{number}") for order in chunk]
+                session.execute(insert(BankCard), rows)
             session.commit()
 
     def _any_known(self, session: Session, orders: Sequence[CardOrder]) -> bool:
@@ -86,20 +88,22 @@ class Cards:
                 return True
         return False
 
-    def _row(self, order: CardOrder, purpose: str) -> BankCard:
-        return BankCard(
-            bank=self._desk.organisation,
-            card=order.card,
-            rider=order.rider,
-            month=order.month,
-            instance=order.instance,
-            rider_class=order.rider_class,
-            modes=order.modes,
-            per_tap_cap_won=order.per_tap_cap_won,
-            cap_won=order.cap_won,
-            offline_cap_won=order.offline_cap_won,
-            purpose=purpose,
-        )
+    def _row(self, order: CardOrder, purpose: str) -> dict[str, object]:
+        return {
+            "bank": self._desk.organisation,
+            "card": order.card,
+            "rider": order.rider,
+            "month": order.month,
+            "instance": order.instance,
+            "rider_class": int(order.rider_class),
+            "modes": order.modes,
+            "per_tap_cap_won": order.per_tap_cap_won,
+            "cap_won": order.cap_won,
+            "offline_cap_won": order.offline_cap_won,
+            "purpose": purpose,
+            "status": int(CardStatus.PLANNED),
+            "code": 0,
+        }
 
     def _rows_of(self, prefix: str) -> dict[str, list[BankCard]]:
         with Session(self._desk.engine) as session:

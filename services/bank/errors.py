@@ -39,6 +39,14 @@ class DepositError(BankError):
     ko = "계좌 잔액이 부족합니다."
 
 
+class MintCapError(BankError):
+    """The bank may not mint so much today with one key."""
+
+    code = "BANK-103"
+    do = "Let the bank's second key mint too, or ask the council for a higher cap."
+    ko = "은행의 하루 발행 한도를 넘었습니다."
+
+
 class CardOrderError(BankError):
     """The card cannot be ordered or certified."""
 

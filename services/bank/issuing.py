@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, insert, select
 
 from contracts.client import decode_call
 from contracts.records import fund_word
 from services.bank import rules
 from services.bank.books import Books
 from services.bank.desk import Desk
-from services.bank.errors import BankLimitError, DepositError
+from services.bank.errors import BankLimitError, DepositError, MintCapError
 from services.bank.limits import MAX_CARD_BALANCE_WON
-from services.bank.tables import BankRemainder, BankTopUp
+from services.bank.tables import BankRemainder, BankTopUp, CardStatus
 from services.days import DAY_S, KST_OFFSET_S
 from services.outbox import OutboxItem, purpose_prefix
 from services.zeropay.rules import Line
@@ -76,9 +76,11 @@ class Issuing:
             account = rules.rider_account(row.rider)
             takings[account] = takings.get(account, 0) + row.won
         self._mint(f"top-up:{name}", takings, self._desk.issuer.sender, now)
-        for purpose, rows in batches.items():
-            words = [fund_word(row.card, row.won + row.remainder_won) for row in rows]
-            self._desk.issuer.once(purpose, "Fares", "fund", [words])
+        calls = {
+            purpose: [[fund_word(row.card, row.won + row.remainder_won) for row in rows]]
+            for purpose, rows in batches.items()
+        }
+        self._desk.issuer.once_each("Fares", "fund", calls)
         return list(batches)
 
     def _store(self, prefix: str, orders: Sequence[TopUp]) -> None:
@@ -91,35 +93,49 @@ class Issuing:
                 account = rules.rider_account(order.rider)
                 takings[account] = takings.get(account, 0) + order.won
             self._check_held(session, takings)
+            kept = self._kept(session)
             for number, chunk in enumerate(rules.batches(mixed)):
                 purpose = f"{prefix}{number}"
-                session.add_all(
-                    BankTopUp(
-                        bank=self._desk.organisation,
-                        purpose=purpose,
-                        card=order.card,
-                        rider=order.rider,
-                        won=order.won,
-                        remainder_won=self._use_remainders(session, order.rider, purpose),
-                    )
+                rows = [
+                    {
+                        "bank": self._desk.organisation,
+                        "purpose": purpose,
+                        "card": order.card,
+                        "rider": order.rider,
+                        "won": order.won,
+                        "remainder_won": kept.get(order.rider, 0),
+                        "status": int(CardStatus.PLANNED),
+                        "code": 0,
+                    }
                     for order in chunk
-                )
-                session.flush()
+                ]
+                self._use_remainders(session, [order.rider for order in chunk if order.rider in kept], purpose)
+                for order in chunk:
+                    kept.pop(order.rider, None)
+                session.execute(insert(BankTopUp), rows)
             session.commit()
 
-    def _use_remainders(self, session: Session, rider: int, purpose: str) -> int:
-        """What was kept of the rider's old cards goes with this top-up (money.md §1)."""
+    def _kept(self, session: Session) -> dict[int, int]:
+        """What was kept of riders' old cards and goes with their next top-up (money.md §1), by rider."""
         query = select(BankRemainder).where(
-            BankRemainder.bank == self._desk.organisation,
-            BankRemainder.rider == rider,
-            BankRemainder.used_by == "",
-            BankRemainder.fund_purpose != "",
+            BankRemainder.bank == self._desk.organisation, BankRemainder.used_by == "", BankRemainder.fund_purpose != ""
         )
-        rows = session.exec(query).all()
-        for row in rows:
-            row.used_by = purpose
-            session.add(row)
-        return sum(row.kept_won for row in rows)
+        kept: dict[int, int] = {}
+        for row in session.exec(query).all():
+            kept[row.rider] = kept.get(row.rider, 0) + row.kept_won
+        return kept
+
+    def _use_remainders(self, session: Session, riders: Sequence[int], purpose: str) -> None:
+        for rider in riders:
+            query = select(BankRemainder).where(
+                BankRemainder.bank == self._desk.organisation,
+                BankRemainder.rider == rider,
+                BankRemainder.used_by == "",
+                BankRemainder.fund_purpose != "",
+            )
+            for row in session.exec(query).all():
+                row.used_by = purpose
+                session.add(row)
 
     def _rows_of(self, prefix: str) -> dict[str, list[BankTopUp]]:
         with Session(self._desk.engine) as session:
@@ -176,6 +192,8 @@ class Issuing:
     ) -> OutboxItem:
         """Books an entry and plans its mint, within the caller's database transaction; `send_mint` it after."""
         won = -sum(amount for account, amount in lines if account == rules.FLOAT)
+        if self._above_cap(won, now) and self._desk.second is None:
+            raise MintCapError(f"{won:,} won exceed what bank {self._desk.organisation} may mint today with one key")
         reference = self._desk.randomness.token(_REFERENCE_BYTES)
         purpose = f"mint:{name}"
         Books(session, self._desk.organisation).book(
@@ -183,13 +201,17 @@ class Issuing:
         )
         return self._desk.issuer.plan(session, purpose, "Won", "mint", [to, won, reference])
 
-    def send_mint(self, item: OutboxItem, now: int) -> None:
-        """Sends a planned mint, by both keys where it exceeds the day's cap (money.md §5)."""
+    def _above_cap(self, won: int, now: int) -> bool:
+        """Whether a mint needs the second key (money.md §5): the cap is per KST calendar day."""
         desk = self._desk
-        to, won, reference = mint_arguments(item)
         day = (now + KST_OFFSET_S) // DAY_S
         minted = desk.client.call("Won", "minted_on", [desk.organisation, day], block="pending")
-        cap = desk.client.call("Won", "mint_cap", [desk.organisation])
-        desk.issuer.send(item)
-        if minted + won > cap and desk.second is not None:
-            desk.second.once(f"{item.purpose}:second", "Won", "mint", [to, won, reference])
+        return bool(minted + won > desk.client.call("Won", "mint_cap", [desk.organisation]))
+
+    def send_mint(self, item: OutboxItem, now: int) -> None:
+        """Sends a planned mint, by both keys where it exceeds the day's cap (money.md §5)."""
+        to, won, reference = mint_arguments(item)
+        above = self._above_cap(won, now)
+        self._desk.issuer.send(item)
+        if above and self._desk.second is not None:
+            self._desk.second.once(f"{item.purpose}:second", "Won", "mint", [to, won, reference])

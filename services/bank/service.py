@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlmodel import Session, select
+from sqlmodel import Session, and_, col, func, select, update
 
 from contracts.client import decode_call
 from ledger.client import Client, TransactionReceipt
@@ -30,6 +30,7 @@ from services.bank.tables import BankCard, BankEntry, BankOwed, BankTopUp, CardS
 from services.outbox import ItemStatus, OutboxItem
 
 _CARD_MASK = (1 << 160) - 1
+_REVERTED = -1  # the whole batch was refused, no card has a code
 
 
 class Bank:
@@ -92,11 +93,9 @@ class Bank:
                 if entry.void:
                     self._release(session, entry)
             if item.purpose.startswith("enrol:"):
-                cards = select(BankCard).where(BankCard.bank == self.organisation, BankCard.purpose == item.purpose)
-                self._mark(session, session.exec(cards).all(), "enrol", item, receipt)
+                self._mark(session, BankCard, "enrol", item, receipt)
             elif item.purpose.startswith("fund:"):
-                funds = select(BankTopUp).where(BankTopUp.bank == self.organisation, BankTopUp.purpose == item.purpose)
-                self._mark(session, session.exec(funds).all(), "fund", item, receipt)
+                self._mark(session, BankTopUp, "fund", item, receipt)
             session.commit()
 
     @staticmethod
@@ -114,16 +113,21 @@ class Bank:
     def _mark(
         self,
         session: Session,
-        rows: Sequence[BankCard] | Sequence[BankTopUp],
+        table: type[BankCard] | type[BankTopUp],
         function: str,
         item: OutboxItem,
         receipt: TransactionReceipt,
     ) -> None:
-        codes = self._codes(function, item, receipt, len(rows))
-        for row in rows:
-            row.code = codes.get(row.card, 0) if receipt.succeeded else -1
-            row.status = CardStatus.REFUSED if row.code else CardStatus.ENROLLED
-        session.add_all(rows)
+        """All rows of a batch in one statement, the refused ones after it by their codes."""
+        mine = and_(col(table.bank) == self.organisation, col(table.purpose) == item.purpose)
+        size = session.exec(select(func.count()).select_from(table).where(mine)).one()
+        if not receipt.succeeded:
+            session.execute(update(table).where(mine).values(status=CardStatus.REFUSED, code=_REVERTED))
+            return
+        session.execute(update(table).where(mine).values(status=CardStatus.ENROLLED, code=0))
+        for card, code in self._codes(function, item, receipt, size).items():
+            refused = update(table).where(mine, col(table.card) == card)
+            session.execute(refused.values(status=CardStatus.REFUSED, code=code))
 
     def _codes(self, function: str, item: OutboxItem, receipt: TransactionReceipt, size: int) -> dict[bytes, int]:
         """Codes other than 0 by card. The event counts the accepted ones; only where some are missing is the call asked

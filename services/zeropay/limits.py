@@ -6,7 +6,8 @@ from typing import Final
 
 # Won on a card slot and in sums of a record stay below 2^40 (settlement.md); one line of a ledger never needs more.
 MAX_LINE_WON: Final = (1 << 40) - 1
-# Lines of one entry: a day's collection names one line a rider; a bank books larger days in several entries.
-MAX_LINES_PER_ENTRY: Final = 20_000
+# Lines of one entry: a guarantor collects the day in one sum (money.md §1), two lines a rider; all of Seoul's cards are
+# 4.6 million.
+MAX_LINES_PER_ENTRY: Final = 10_000_000
 # Ten years of calendar are 3,653 days; a search for the next business day that passes 30 has no data.
 MAX_DAYS_TO_BUSINESS: Final = 30

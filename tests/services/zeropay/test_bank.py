@@ -17,7 +17,7 @@ from ledger.errors import CallReverted
 from services.bank import rules
 from services.bank.books import Books
 from services.bank.desk import Desk
-from services.bank.errors import AccountError, BankLimitError, BooksError, DepositError
+from services.bank.errors import AccountError, BankLimitError, BooksError, DepositError, MintCapError
 from services.bank.service import Bank, check_supply
 from services.outbox import ItemStatus, Outbox, OutboxError, PurposeConflictError, RevertedError
 from services.zeropay.errors import UnbalancedError, WonError
@@ -102,6 +102,17 @@ def test_above_the_days_cap_the_second_key_mints_too(chain: Chain) -> None:
     head = chain.seal()
     bank.after_block()
     assert check_supply(chain.client, [bank], head) == (won, won)
+
+
+def test_above_the_days_cap_one_key_alone_books_nothing(chain: Chain) -> None:
+    desk = Desk(chain.engine, chain.client, chain.outbox(BANK), BANK, key("guarantor"))
+    bank = Bank(desk)
+    won = DAILY_CAP_WON + 1
+    bank.accounts.deposit_organisation("budget", CITY, won, now=chain.now)
+    with pytest.raises(MintCapError):
+        bank.issuing.issue_to("large", CITY, CITY_ACCOUNT, won, now=chain.now)
+    assert bank.accounts.held_by_organisations([CITY]) == {CITY: won}
+    assert chain.node.pending() == []
 
 
 def test_an_operator_redeems_at_another_bank_and_the_banks_settle(chain: Chain) -> None:
