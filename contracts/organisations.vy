@@ -13,7 +13,7 @@
       5 SET_KEY             id, key, purposes (0 revokes)
       6 APPROVE_CODE        keccak256 of the initcode with its arguments, 1 approved or 0 withdrawn
       7 REGISTER_AGREEMENT  address, name as left-aligned ASCII, first block
-      8 RETIRE_AGREEMENT    address, last block
+      8 RETIRE_AGREEMENT    address (never this one's), last block
       9 SET_COUNCIL         id, 1 member or 0 not (as it is, to change the threshold alone), threshold
      10 SET_VALIDATOR       id, Ed25519 public key, power (0 removes)
      11 START_CONSENSUS     first block: from now on the set changes by the rules of consensus.md §0

@@ -98,7 +98,8 @@ def _register(proposal: uint64, at: address, name: bytes32, from_block: uint64):
 @internal
 def _check_retire(at: address, to_block: uint256):
     found: Agreement = self._agreements[at]
-    assert found.name != empty(bytes32) and found.to_block == OPEN, "AGREEMENT"
+    # Without this one nothing could be decided, or admitted, ever after.
+    assert found.name != empty(bytes32) and found.to_block == OPEN and at != self, "AGREEMENT"
     self._check_block(to_block)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from contracts import addresses
 from contracts.client import encode
 from contracts.codes import Act, Admission, Purpose
 from contracts.hashing import keccak
@@ -77,6 +78,7 @@ class Organisations:
     """The whole agreement. `deployed` says whether code stands at an address."""
 
     clock: Clock
+    at: bytes = addresses.ORGANISATIONS
     organisations: dict[int, Organisation] = field(default_factory=dict)
     keys: dict[bytes, Key] = field(default_factory=dict)
     members: list[int] = field(default_factory=list)
@@ -234,7 +236,8 @@ class Organisations:
             require(len(self.agreements) < MAX_AGREEMENTS, "TOO MANY")
         elif act == Act.RETIRE_AGREEMENT:
             at = to_address(a)
-            require(at in self.agreements and self.agreements[at][2] == OPEN, "AGREEMENT")
+            open_still = at in self.agreements and self.agreements[at][2] == OPEN
+            require(open_still and at != self.at, "AGREEMENT")
             self._check_block(b)
         elif act == Act.START_CONSENSUS:
             require(self.consensus_from == 0, "CONSENSUS")

@@ -9,7 +9,7 @@ from contracts.codes import Act, Purpose, Role
 from contracts.twins.organisations import OPEN, PROPOSAL_SECONDS, content_of
 from tests.contracts import city
 from tests.contracts.city import CITY, CLEARING, KOOKMIN, REGISTRY, WOORI, Pair, account, sender
-from tests.contracts.harness import Outcome, address
+from tests.contracts.harness import Outcome, World, address
 from tests.contracts.organisation_steps import (
     ED25519,
     KEY_WORD,
@@ -161,6 +161,7 @@ ACT_FAULTS: list[tuple[str, int, tuple[int, ...], str]] = [
     ("agreement without code", Act.REGISTER_AGREEMENT, (word(STRANGER), 1, 99), "CODE"),
     ("agreement wide", Act.REGISTER_AGREEMENT, (2**160, 1, 99), "ADDRESS"),
     ("retire nothing", Act.RETIRE_AGREEMENT, (word(STRANGER), 99), "AGREEMENT"),
+    ("retire the council's own", Act.RETIRE_AGREEMENT, (word(addresses.ORGANISATIONS), 99), "AGREEMENT"),
     ("retire in the past", Act.RETIRE_AGREEMENT, (word(addresses.WON), 1), "BLOCK"),
     ("retire never", Act.RETIRE_AGREEMENT, (word(addresses.WON), OPEN), "BLOCK"),
     ("retire spare word", Act.RETIRE_AGREEMENT, (word(addresses.WON), 99, 1), "SPARE"),
@@ -256,3 +257,19 @@ def test_misbehaviour_is_reported_once(pair: Pair) -> None:
     assert isinstance(report(sender(KOOKMIN, "settle"), ED25519[CITY]), Outcome)
     assert report(sender(CITY, "settle"), ED25519[CITY]) == "REPORTED"
     assert pair.world.call("Organisations", "reported", [ED25519[CITY], 42, 1]) is True
+
+
+def test_a_genesis_with_validators_runs_consensus_from_its_first_block() -> None:
+    arguments = city.genesis_arguments()
+    arguments[5] = [(CITY, ED25519[0], 10), (KOOKMIN, ED25519[1], 10), (WOORI, ED25519[2], 10)]
+    world = World()
+    world.deploy("Organisations", arguments)
+    assert world.call("Organisations", "consensus_from") == 1
+    assert world.call("Organisations", "validators") == tuple(arguments[5])
+    by, act = sender(CITY, "approve"), Act.SET_VALIDATOR
+    with city.refuses("PENDING"):
+        world.transact(by, "Organisations", "propose", [act, words(CLEARING, word(ED25519[3]), 10)])
+    world.advance(blocks=1)
+    with city.refuses("THIRD"):
+        world.transact(by, "Organisations", "propose", [act, words(CLEARING, word(ED25519[3]), 11)])
+    world.transact(by, "Organisations", "propose", [act, words(CLEARING, word(ED25519[3]), 10)])
