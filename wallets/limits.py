@@ -30,3 +30,6 @@ SCRYPT_N: Final = 262_144  # Web3 Secret Storage's and geth's standard: about a 
 MAX_SCRYPT_BYTES: Final = 1 << 30  # what a keystore file may ask for: 128 · n · r, or a file could exhaust memory
 MAX_KEYSTORE_BYTES: Final = 65_536  # a keystore has about 500
 MAX_PBKDF2_ROUNDS: Final = 10_000_000  # a keystore file may not ask for hours
+
+# --- sentences
+MAX_PAYEE_LETTERS: Final = 64  # of a payee's name: what a phone shows on one screen beside the amount

@@ -15,7 +15,7 @@ from contracts.signatures import address_of, sign, verify
 from tests.wallets import world as w
 from tests.wallets.world import NOW, certificate, offer, reader_certificate
 from wallets import errors as e
-from wallets.card import Price, TransitCard, claim_instance
+from wallets.card import Price, Staged, TransitCard, claim_instance
 from wallets.credentials import check_credential, sign_claim
 from wallets.journal import Journal
 from wallets.presentation import Offer, SignedTap, verify_presentation
@@ -205,10 +205,21 @@ def test_signatures_of_a_batch_leave_after_it(card: TransitCard, journal: Journa
     assert card.present().last is not None
 
 
+def _dropped(card: TransitCard, journal: Journal) -> Staged:
+    staged: list[Staged] = []
+
+    def interrupted() -> None:
+        with journal.batch():
+            staged.append(card.stage(offer(), NOW))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    return staged[0]
+
+
 def test_a_dropped_batch_leaves_no_trace(card: TransitCard, journal: Journal) -> None:
-    with pytest.raises(KeyboardInterrupt), journal.batch():
-        staged = card.stage(offer(), NOW)
-        raise KeyboardInterrupt
+    staged = _dropped(card, journal)
     with pytest.raises(e.NotDurable):
         _ = staged.signature
     assert card.present().last is None
@@ -218,9 +229,7 @@ def test_a_dropped_batch_leaves_no_trace(card: TransitCard, journal: Journal) ->
 
 
 def test_a_dropped_batch_never_releases_its_signature(card: TransitCard, journal: Journal) -> None:
-    with pytest.raises(KeyboardInterrupt), journal.batch():
-        staged = card.stage(offer(), NOW)
-        raise KeyboardInterrupt
+    staged = _dropped(card, journal)
     card.accept(offer(salt=b"t" * 16), NOW)  # takes the position that the dropped one had
     with pytest.raises(e.NotDurable):
         _ = staged.signature
