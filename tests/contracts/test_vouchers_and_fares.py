@@ -151,4 +151,5 @@ def test_a_full_batch_fits_into_a_quarter_of_a_block(world: World) -> None:
     enrol(world, MONTH, range(1_000, 1_128))
     outcome = grant(world, [request(n, 1_000) for n in range(1_000, 1_128)])
     assert outcome.event("Granted")["accepted"] == 128
-    assert outcome.gas_used < 15_000_000
+    # 76,000 gas a lot: two signatures, a nullifier, a lot.
+    assert outcome.gas_used < 10_000_000
