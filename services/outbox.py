@@ -186,21 +186,19 @@ class Outbox:
             self.send(item)
         return item
 
-    def once_each(self, agreement: str, function: str, calls: Mapping[str, Sequence[Any]]) -> None:
-        """`once` for calls of one function (purpose → arguments) whose last argument is a list of equal things.
+    def once_each(self, agreement: str, function: str, calls: Mapping[str, tuple[Sequence[Any], int]]) -> None:
+        """`once` for batches of one function: purpose → (arguments, number of things in the batch).
 
-        Gas is measured on the first that is new and given to the others by their length, since each thing costs alike:
+        Gas is measured on the first that is new and given to the others by their size, since each thing costs alike:
         measuring executes a batch once more.
         """
         measured: tuple[int, int] | None = None
-        for purpose, args in calls.items():
-            gas = None
-            if measured is not None:
-                gas = -(-measured[0] * len(args[-1]) // measured[1]) + _BATCH_GAS
+        for purpose, (args, size) in calls.items():
+            gas = None if measured is None else -(-measured[0] * size // measured[1]) + _BATCH_GAS
             known = self.find(purpose) is not None
             item = self.once(purpose, agreement, function, args, gas=gas)
             if measured is None and not known:
-                measured = (item.gas, len(args[-1]))
+                measured = (item.gas, size)
 
     def recover(self) -> int:
         """After a start: sends again what a crash kept from the node; how many. Call before anything is planned."""

@@ -58,7 +58,7 @@ class Cards:
             self._store(prefix, orders)
         batches = self._rows_of(prefix)
         calls = {
-            purpose: [rows[0].month, clearing_house, [enrol_word(row.card, row.cap_won) for row in rows]]
+            purpose: ([rows[0].month, clearing_house, [enrol_word(row.card, row.cap_won) for row in rows]], len(rows))
             for purpose, rows in batches.items()
         }
         self._desk.issuer.once_each("Fares", "enrol", calls)

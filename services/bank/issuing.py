@@ -77,7 +77,7 @@ class Issuing:
             takings[account] = takings.get(account, 0) + row.won
         self._mint(f"top-up:{name}", takings, self._desk.issuer.sender, now)
         calls = {
-            purpose: [[fund_word(row.card, row.won + row.remainder_won) for row in rows]]
+            purpose: ([[fund_word(row.card, row.won + row.remainder_won) for row in rows]], len(rows))
             for purpose, rows in batches.items()
         }
         self._desk.issuer.once_each("Fares", "fund", calls)

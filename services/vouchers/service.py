@@ -95,6 +95,7 @@ class Office:
         if not self._rows_of(prefix):
             self._store(prefix, rule_set, start_day, last_service_day, requests)
         found = self._rows_of(prefix)
+        calls: dict[str, tuple[Sequence[object], int]] = {}
         for purpose, rows in found.items():
             leaves = [source_leaf(row.salt, row.programme, row.funder) for row in rows]
             arguments = [
@@ -106,7 +107,8 @@ class Office:
                 root(leaves, sha256),
                 len(leaves),
             ]
-            self.issuer.once(purpose, "Vouchers", "grant", arguments)
+            calls[purpose] = (arguments, len(rows))
+        self.issuer.once_each("Vouchers", "grant", calls)
         return list(found)
 
     def _store(
