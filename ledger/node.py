@@ -221,7 +221,8 @@ class Node(Reader):
     def pending_view(self) -> View:
         """The state as it would be with everything that waits executed: what gas is measured on."""
         with self._lock:
-            return self._pending_state.view([waiting.transaction for waiting in self._pool])
+            waiting = [waiting.transaction for waiting in self._pool]
+            return self._pending_state.view(waiting, self._clock())
 
     # --- blocks
 

@@ -34,7 +34,6 @@ class PendingState:
     def __init__(self, reader: Reader, head: BlockHeaderAPI) -> None:
         self._reader = reader
         self._head = head
-        self._draft = blocks.draft_header(head, head.timestamp + 1)
         self._reset()
 
     def _reset(self) -> None:
@@ -42,23 +41,27 @@ class PendingState:
         self._root: bytes = self._head.state_root
         self._done: list[bytes] = []
 
-    def view(self, waiting: Sequence[Transaction]) -> View:
-        """The state after the head and these transactions, in this order; those that cannot run are passed over."""
+    def view(self, waiting: Sequence[Transaction], now_s: int) -> View:
+        """The state after the head and these transactions, in this order; those that cannot run are passed over.
+
+        `now_s` is the time that the next block would have (UTC epoch seconds), at least a second after the head.
+        """
+        draft = blocks.draft_header(self._head, max(now_s, self._head.timestamp + 1))
         hashes = [transaction.hash for transaction in waiting]
         if hashes[: len(self._done)] != self._done:
             self._reset()
         fresh = waiting[len(self._done) :]
         if fresh:
-            self._run(fresh)
+            self._run(draft, fresh)
             self._done = hashes
-        return self._reader.view_of(self._draft.copy(state_root=self._root), self._nodes)
+        return self._reader.view_of(draft.copy(state_root=self._root), self._nodes)
 
-    def _run(self, fresh: Sequence[Transaction]) -> None:
+    def _run(self, draft: BlockHeaderAPI, fresh: Sequence[Transaction]) -> None:
         # What waits may exceed one block; each gets the room of an empty one, since only its effect matters here.
-        environment = self._reader.environment(self._draft)
+        environment = self._reader.environment(draft)
         execution = self._reader.engine.begin(self._nodes, self._root, environment)
         for transaction in fresh:
-            if execution.gas_used + transaction.gas > self._draft.gas_limit:
+            if execution.gas_used + transaction.gas > draft.gas_limit:
                 self._keep(execution.finish())
                 execution = self._reader.engine.begin(self._nodes, self._root, environment)
             try:
