@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from contracts import addresses, client
 from contracts.codes import Act, Purpose, Role
+from contracts.hashing import keccak
 from contracts.twins.organisations import OPEN, PROPOSAL_SECONDS, content_of
 from tests.contracts import city
 from tests.contracts.city import CITY, CLEARING, KOOKMIN, REGISTRY, WOORI, Pair, account, sender
@@ -273,3 +276,59 @@ def test_a_genesis_with_validators_runs_consensus_from_its_first_block() -> None
     with city.refuses("THIRD"):
         world.transact(by, "Organisations", "propose", [act, words(CLEARING, word(ED25519[3]), 11)])
     world.transact(by, "Organisations", "propose", [act, words(CLEARING, word(ED25519[3]), 10)])
+
+
+def crowd(size: int) -> list[Any]:
+    """Genesis of `size` organisations whose council is the first alone."""
+    arguments = city.genesis_arguments()
+    arguments[0] = [(n, account(CITY), 2) for n in range(1, size + 1)]
+    arguments[1] = [(address(f"crowd {n}"), n, Purpose.ADMINISTER | Purpose.APPROVE) for n in range(1, size + 1)]
+    arguments[2], arguments[3] = [1], 1
+    return arguments
+
+
+def test_validators_are_bounded() -> None:
+    world, arguments = World(), crowd(101)
+    arguments[5] = [(n, keccak(b"%d" % n), 10) for n in range(1, 101)]
+    world.deploy("Organisations", arguments)
+    world.advance(blocks=2)
+    with city.refuses("TOO MANY"):
+        world.transact(
+            address("crowd 1"), "Organisations", "propose", [Act.SET_VALIDATOR, words(101, word(keccak(b"101")), 10)]
+        )
+
+
+def test_members_are_bounded() -> None:
+    world, arguments = World(), crowd(65)
+    arguments[2], arguments[3] = list(range(1, 65)), 33
+    world.deploy("Organisations", arguments)
+    with city.refuses("TOO MANY"):
+        world.transact(address("crowd 1"), "Organisations", "propose", [Act.SET_COUNCIL, words(65, 1, 33)])
+
+
+def test_agreements_are_bounded() -> None:
+    world, arguments = World(), crowd(1)
+    world.deploy("Organisations", arguments)
+
+    def register(number: int) -> Outcome:
+        at = b"\x01" + number.to_bytes(19, "big")
+        world.state.set_code(at, b"\x00")
+        act = [Act.REGISTER_AGREEMENT, words(word(at), 1, world.block + 1)]
+        return world.transact(address("crowd 1"), "Organisations", "propose", act)
+
+    for number in range(256 - len(arguments[4])):
+        register(number)
+    with city.refuses("TOO MANY"):
+        register(999)
+
+
+def test_a_crowded_council_still_decides_within_a_block() -> None:
+    world, arguments = World(), crowd(64)
+    arguments[2], arguments[3] = list(range(1, 65)), 64
+    world.deploy("Organisations", arguments)
+    act, words_ = Act.SET_ROLE, words(1, 5, 1)
+    world.transact(address("crowd 1"), "Organisations", "propose", [act, words_])
+    for n in range(2, 65):
+        last = world.transact(address(f"crowd {n}"), "Organisations", "approve", [1, act, words_])
+    assert world.call("Organisations", "holds", [1, 5]) is True
+    assert last.gas_used < 5_000_000
