@@ -18,6 +18,8 @@ from contracts.hashing import sha256
 from contracts.messages import Finality
 from contracts.signatures import address_of, recover
 from ledger.chain import transactions
+from ledger.chain.genesis import Agreement
+from ledger.engines.base import Call
 from ledger.errors import (
     AdmissionError,
     BlockTimeError,
@@ -344,6 +346,21 @@ def test_names_agreements_and_authority_are_bound_into_genesis(tmp_path: Path) -
     assert len(set(hashes)) == 3
     for made in (first, second, other, third):
         made.close()
+
+
+def test_what_waits_is_measured_at_the_time_of_the_next_block(tmp_path: Path) -> None:
+    clock = Clock()
+    watch = Agreement("Watch", digest("watch")[:20], initcode(bytes.fromhex("425f5260205ff3")))  # returns its time
+    config = dataclasses.replace(open_config(), agreements=(watch,))
+    node = Node.create(tmp_path, config, key=AUTHORITY, clock=clock)
+
+    def measured() -> int:
+        return int.from_bytes(node.pending_view().call(Call(watch.address)).output, "big")
+
+    assert measured() == GENESIS_S + 1
+    clock.now += 86_400
+    assert measured() == clock.now
+    node.close()
 
 
 # --- admission
