@@ -8,9 +8,10 @@ head row counts them, so that a byte changed anywhere is found when the journal 
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -77,27 +78,16 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._batch: Batch | None = None
-        fresh = _create(path)
+        if not path.exists():
+            _create(path)
         with _named(path):
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
+            self._db = _connect(path)
             try:
-                self._set_up(fresh)
                 self._position, self._chain = self._check()
             except BaseException:
                 self._db.close()
                 raise
         self._durable_position = self._position
-
-    def _set_up(self, fresh: bool) -> None:
-        for setting in ("locking_mode=EXCLUSIVE", "journal_mode=TRUNCATE", "synchronous=EXTRA", "cell_size_check=ON"):
-            self._db.execute(f"PRAGMA {setting}")
-        self._db.execute("BEGIN EXCLUSIVE")
-        if fresh or not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            for table in _TABLES:
-                self._db.execute(table)
-            self._db.execute("INSERT INTO head VALUES (1, 0, ?)", (bytes(32),))
-            self._db.execute(f"PRAGMA application_id={_APPLICATION}")
-        self._db.execute("COMMIT")
 
     def _check(self) -> tuple[int, bytes]:
         """Reads every entry; returns the last one's position and link."""
@@ -221,17 +211,43 @@ class Journal:
         self.close()
 
 
-def _create(path: Path) -> bool:
-    """Makes the file with mode 0600 if it is not there, and its name durable. True if it was made."""
+def _connect(path: Path) -> sqlite3.Connection:
+    """Opens an existing file and locks it for this process."""
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0)
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        return False
+        for setting in ("locking_mode=EXCLUSIVE", "journal_mode=TRUNCATE", "synchronous=EXTRA", "cell_size_check=ON"):
+            db.execute(f"PRAGMA {setting}")
+        db.execute("BEGIN EXCLUSIVE")
+        db.execute("COMMIT")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _create(path: Path) -> None:
+    """Makes an empty journal with mode 0600, durable under its name: a file of that name is never half made, so that
+    one cut to nothing is told from a new one."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            with _named(path), closing(_connect(draft)) as db:
+                db.execute("BEGIN")
+                for table in _TABLES:
+                    db.execute(table)
+                db.execute("INSERT INTO head VALUES (1, 0, ?)", (bytes(32),))
+                db.execute(f"PRAGMA application_id={_APPLICATION}")
+                db.execute("COMMIT")
+            with suppress(FileExistsError):  # another process was faster: its journal is used, and locked by it
+                os.link(draft, path)
+        finally:
+            draft.unlink()
+            draft.with_name(f"{draft.name}-journal").unlink(missing_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         raise JournalUnavailable(f"{path}: {error.strerror}") from error
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -59,8 +60,7 @@ def _damaged(path: Path, data: bytes, written: list[Entry]) -> bool:
     path.with_name(path.name + "-journal").unlink(missing_ok=True)
     try:
         found = _read(path)
-    except e.JournalCorrupt as error:
-        assert error.exit_code == 4
+    except e.JournalCorrupt:
         return True
     assert found == written
     return False
@@ -96,13 +96,11 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     written = _filled(path)
     whole = path.read_bytes()
-    for size in (*range(1, len(whole), 997), len(whole) - 1):
+    for size in (0, *range(1, len(whole), 997), len(whole) - 1):
         assert _damaged(path, whole[:size], written)
 
 
 def test_an_older_head_or_a_removed_entry_is_refused(tmp_path: Path) -> None:
-    import sqlite3
-
     for damage in (
         "DELETE FROM entry WHERE position = 12",
         "DELETE FROM entry WHERE position = 3",
