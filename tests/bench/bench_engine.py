@@ -26,6 +26,7 @@ CARDS: Final = 200_000
 LIVE: Final = 2_048
 STOCK_LIVE: Final = 512
 ROUNDS: Final = 3
+GENESIS_TIME: Final = 1_760_000_000
 
 
 def run(progress: Callable[[str], None]) -> dict[str, Any]:
@@ -67,14 +68,16 @@ def _best(start: World, engine: str, live: int, rounds: int, progress: Callable[
     return figures[len(figures) // 2]
 
 
-def open_node(start: World, engine: str, directory: Path) -> Node:
-    """A node on a fresh disk whose genesis is the given state."""
-    config = ChainConfig("Bench", records.CHAIN_ID, 1_760_000_000, Signer("Bench", address_of(SENDER)), ())
+def open_node(
+    start: World, engine: str, directory: Path, chain_id: int = records.CHAIN_ID, timestamp: int = GENESIS_TIME
+) -> Node:
+    """A node on a fresh disk whose genesis is the given state, `timestamp` in UTC epoch seconds."""
+    config = ChainConfig("Bench", chain_id, timestamp, Signer("Bench", address_of(SENDER)), ())
     beginning = genesis.make(config)
     header = beginning.header.copy(state_root=start.root)
     store = Store.create(directory)
     store.write(Archive.genesis_records(replace(beginning, header=header, nodes=start.nodes)))
-    return Node(store, engine, lambda: 1_770_000_000, directory, SENDER)
+    return Node(store, engine, lambda: timestamp + 86_400, directory, SENDER)
 
 
 def settle(start: World, engine: str, live: int) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def settle(start: World, engine: str, live: int) -> dict[str, Any]:
         cpu, wall = time.process_time(), time.perf_counter()
         for number, raw in enumerate(raws):
             node.submit(raw)
-            node.seal(1_760_000_001 + number)
+            node.seal(GENESIS_TIME + 1 + number)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         logs = [receipt.receipt.logs[0] for number in range(len(raws)) for receipt in node.archive.receipts(number + 1)]
         head = node.head.hash
