@@ -110,7 +110,15 @@ def town(tmp_path: Path, sqlite_engine: Engine) -> Iterator[Town]:
     chain.close()
 
 
-def test_a_month_of_a_lot(town: Town) -> None:
+@pytest.fixture
+def town_on_both(tmp_path: Path, engine: Engine) -> Iterator[Town]:
+    chain = Chain(tmp_path / "chain", engine, ["Won", "Vouchers", "Fares", "Credits"])
+    yield Town(chain)
+    chain.close()
+
+
+def test_a_month_of_a_lot(town_on_both: Town) -> None:
+    town = town_on_both
     town.fund()
     cards = town.enrol()
     requests = [town.request(number, card) for number, card in enumerate(cards)]

@@ -216,7 +216,15 @@ def test_corrections_lower_what_is_collected(town: Town) -> None:
     town.bank.guarantee.record_correction(batch, 0, 1, b"\1" * 20, DAY, -50)
 
 
-def test_a_months_end_moves_remainders_to_new_cards(town: Town) -> None:
+@pytest.fixture
+def town_on_both(tmp_path: Path, engine: Engine) -> Iterator[Town]:
+    chain = Chain(tmp_path / "chain", engine, ["Won", "Vouchers", "Fares", "Credits"])
+    yield Town(chain)
+    chain.close()
+
+
+def test_a_months_end_moves_remainders_to_new_cards(town_on_both: Town) -> None:
+    town = town_on_both
     town.enrol()
     town.top_up(12_345, 999, 3_000, 0)
     last = month_last_day(MONTH)

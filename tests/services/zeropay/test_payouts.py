@@ -26,8 +26,8 @@ def at(day: date, hour: int) -> int:
 
 
 @pytest.fixture
-def town(tmp_path: Path, sqlite_engine: Engine) -> Iterator[Town]:
-    chain = Chain(tmp_path / "chain", sqlite_engine, ["Won", "Vouchers", "Fares", "Credits"])
+def town(tmp_path: Path, engine: Engine) -> Iterator[Town]:
+    chain = Chain(tmp_path / "chain", engine, ["Won", "Vouchers", "Fares", "Credits"])
     yield Town(chain)
     chain.close()
 
