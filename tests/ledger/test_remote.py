@@ -86,3 +86,30 @@ def test_two_threads_with_two_keys(node: Node, remote: Client) -> None:
     assert block is not None
     assert len(block.transactions) == 30
     assert all(entry.receipt.status for entry in node.receipts())
+
+
+def test_reads_go_on_while_blocks_are_made(node: Node, remote: Client) -> None:
+    """Every answer belongs to one block: balances of two accounts that only exchange money always add up."""
+    remote.submit(BANK, "Won", "mint", [address_of(CITY), 1_000, digest("start")])
+    node.seal()
+    stop = threading.Event()
+    wrong: list[str] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            block = remote.head().number
+            total = sum(remote.call("Won", "balanceOf", [address_of(key)], block=block) for key in (CITY, BANK))
+            if total != 1_000:
+                wrong.append(f"{total} at block {block}")
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for number in range(15):
+        remote.submit(CITY, "Won", "transfer", [address_of(BANK), 10 + number], gas=150_000)
+        node.seal(node.head.timestamp + 1)
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
+    assert node.head.number == 16
