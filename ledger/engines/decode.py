@@ -15,7 +15,6 @@ from eth.vm import opcode_values as op
 from eth.vm.forks.cancun.opcodes import CANCUN_OPCODES
 from lru import LRU
 
-from contracts.hashing import keccak
 from ledger.engines import kinds
 from ledger.engines.kinds import BINARY, CONTEXT, INLINE, JOINED, TERNARY, Kind
 from ledger.engines.limits import PROGRAM_CACHE
@@ -161,9 +160,8 @@ _programs: Final[Any] = LRU(PROGRAM_CACHE)
 
 
 def program_of(code: bytes) -> Program:
-    """The decoded form of a contract's code, from the cache if its hash is there."""
-    key = keccak(code)
-    program: Program | None = _programs.get(key)
+    """The decoded form of a contract's code, decoded at its first use and kept while it stays in use."""
+    program: Program | None = _programs.get(code)
     if program is None:
-        program = _programs[key] = _Decoder(code).program()
+        program = _programs[code] = _Decoder(code).program()
     return program

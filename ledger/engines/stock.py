@@ -40,7 +40,7 @@ class StockState(CancunState):
     computation_class = _Computation
 
 
-class _Overlay(BaseAtomicDB):
+class Overlay(BaseAtomicDB):
     """Nodes for py-evm to read, and a dictionary for what it writes."""
 
     def __init__(self, nodes: Nodes) -> None:
@@ -78,14 +78,14 @@ class _Encoded:
         return self._raw
 
 
-def _open(overlay: _Overlay, state_root: bytes, environment: BlockEnvironment) -> StockState:
+def _open(overlay: Overlay, state_root: bytes, environment: BlockEnvironment) -> StockState:
     return StockState(overlay, execution_context(environment), Hash32(state_root))
 
 
 class StockExecution(PyEvmExecution):
     """A block through stock py-evm."""
 
-    def __init__(self, overlay: _Overlay, state: StockState, environment: BlockEnvironment) -> None:
+    def __init__(self, overlay: Overlay, state: StockState, environment: BlockEnvironment) -> None:
         super().__init__(state, environment)
         self._overlay = overlay
 
@@ -117,7 +117,7 @@ class StockView:
         self._environment = environment
 
     def _state(self) -> Any:
-        return _open(_Overlay(self._nodes), self._root, self._environment)
+        return _open(Overlay(self._nodes), self._root, self._environment)
 
     def account(self, address: bytes) -> Account:
         """See base.View.account."""
@@ -156,7 +156,7 @@ class StockEngine:
 
     def begin(self, nodes: Nodes, state_root: bytes, environment: BlockEnvironment) -> Execution:
         """See base.Engine.begin."""
-        overlay = _Overlay(nodes)
+        overlay = Overlay(nodes)
         return StockExecution(overlay, _open(overlay, state_root, environment), environment)
 
     def view(self, nodes: Nodes, state_root: bytes, environment: BlockEnvironment) -> View:

@@ -147,19 +147,19 @@ def _eth_tester(stages: dict[str, list[bytes]]) -> dict[str, float]:
 
 
 def _anvil(stages: dict[str, list[bytes]]) -> dict[str, float]:
-    with _running_anvil() as url:
+    with running_anvil() as url:
 
         def send(block: Sequence[bytes]) -> None:
-            hashes = _rpc(url, [("eth_sendRawTransaction", ["0x" + raw.hex()]) for raw in block])
-            _rpc(url, [("evm_mine", [])])
-            receipts = _rpc(url, [("eth_getTransactionReceipt", [one]) for one in hashes])
+            hashes = rpc(url, [("eth_sendRawTransaction", ["0x" + raw.hex()]) for raw in block])
+            rpc(url, [("evm_mine", [])])
+            receipts = rpc(url, [("eth_getTransactionReceipt", [one]) for one in hashes])
             if any(receipt["status"] != "0x1" for receipt in receipts):
                 raise PeerError("anvil failed a transaction")
 
         return _figures(_timed(stages, send))
 
 
-def _rpc(url: str, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+def rpc(url: str, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
     """One JSON-RPC batch; the results in order."""
     body = [{"jsonrpc": "2.0", "id": at, "method": name, "params": args} for at, (name, args) in enumerate(calls)]
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
@@ -172,7 +172,7 @@ def _rpc(url: str, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
 
 
 @contextmanager
-def _running_anvil() -> Iterator[str]:
+def running_anvil() -> Iterator[str]:
     """A fresh anvil with Cancun rules and no fees; raises FileNotFoundError where there is none and no npm."""
     with tempfile.TemporaryDirectory() as scratch:
         program = shutil.which("anvil") or _install(Path(scratch))
@@ -204,7 +204,7 @@ def _await(url: str, child: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and child.poll() is None:
         try:
-            _rpc(url, [("eth_chainId", [])])
+            rpc(url, [("eth_chainId", [])])
         except urllib.error.URLError:
             time.sleep(0.05)
         else:

@@ -11,7 +11,7 @@ from eth.vm.opcode_values import __dict__ as _values
 from ledger.engines.base import BlockEnvironment, Call, CallResult, Nodes
 from ledger.engines.decode import OPCODES
 from ledger.engines.pyevm import execution_context, run_call
-from ledger.engines.stock import StockState, _Overlay
+from ledger.engines.stock import Overlay, StockState
 
 NAMES = {value: name for name, value in _values.items() if isinstance(value, int) and name in _mnemonics}
 
@@ -38,6 +38,6 @@ def count(nodes: Nodes, root: bytes, environment: BlockEnvironment, call: Call) 
     class State(StockState):
         computation_class = Computation
 
-    state: Any = State(_Overlay(nodes), execution_context(environment), root)
+    state: Any = State(Overlay(nodes), execution_context(environment), root)
     result = run_call(state, call)
     return result, Counter({NAMES.get(opcode, hex(opcode)): times for opcode, times in counting.seen.items()})

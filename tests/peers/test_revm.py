@@ -13,7 +13,7 @@ from ledger.engines import open_engine
 from ledger.engines.accounts import Caches, DirectAccountDB
 from ledger.engines.base import BlockEnvironment, Call
 from ledger.engines.tries import BLANK_ROOT
-from tests.bench.bench_peers import _rpc, _running_anvil
+from tests.bench.bench_peers import rpc, running_anvil
 from tests.bench.records import CHAIN_ID
 from tests.ledger.engines.programs import HELPERS, MAIN, ORIGIN, RICH, Case, case
 
@@ -50,15 +50,15 @@ def _on_revm(url: str, case: Case, gas: int) -> tuple[bool, int, bytes]:
         "value": hex(case.value), "gas": hex(gas), "gasPrice": "0x0",
     }  # fmt: skip
     options = {"disableStorage": True, "disableStack": True}
-    (trace,) = _rpc(url, [("debug_traceCall", [request, "latest", options])])
+    (trace,) = rpc(url, [("debug_traceCall", [request, "latest", options])])
     return bool(trace["failed"]), int(trace["gas"]), bytes.fromhex(trace["returnValue"].removeprefix("0x"))
 
 
 @pytest.mark.long
 def test_random_programs_end_on_revm_as_on_both_engines() -> None:
     engines = [open_engine("direct"), open_engine("stock")]
-    with _running_anvil() as url:
-        (block,) = _rpc(url, [("eth_getBlockByNumber", ["latest", False])])
+    with running_anvil() as url:
+        (block,) = rpc(url, [("eth_getBlockByNumber", ["latest", False])])
         environment = BlockEnvironment(
             CHAIN_ID,
             int(block["number"], 16),
@@ -72,7 +72,7 @@ def test_random_programs_end_on_revm_as_on_both_engines() -> None:
             if program.create or not program.code:
                 continue
             nodes, root, calls = _place(program)
-            _rpc(url, calls)
+            rpc(url, calls)
             gas = program.gas + INTRINSIC_GAS + sum(16 if byte else 4 for byte in program.data)
             expected = _on_revm(url, program, gas)
             for engine in engines:

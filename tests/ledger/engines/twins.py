@@ -14,7 +14,7 @@ from ledger.engines.accounts import Caches, DirectAccountDB
 from ledger.engines.base import BlockEnvironment
 from ledger.engines.direct import DirectState
 from ledger.engines.pyevm import execution_context
-from ledger.engines.stock import StockState, _Overlay
+from ledger.engines.stock import Overlay, StockState
 from ledger.engines.tries import BLANK_ROOT
 from tests.ledger.engines.programs import ALICE, COINBASE, HELPERS, MAIN, ORIGIN, RICH, Case
 
@@ -34,7 +34,7 @@ _SLOTS = (0, 1, 2, 3, 4, 5)
 @functools.cache
 def world() -> tuple[dict[bytes, bytes], bytes]:
     """Nodes and root of the state every program starts from."""
-    overlay = _Overlay({})
+    overlay = Overlay({})
     state = StockState(overlay, execution_context(ENVIRONMENT), BLANK_ROOT)
     for address in (RICH, ORIGIN, MAIN, ALICE):
         state.set_balance(address, 10**18)
@@ -51,7 +51,7 @@ def world() -> tuple[dict[bytes, bytes], bytes]:
 def run_stock(case: Case) -> dict[str, Any]:
     """The case on py-evm."""
     nodes, root = world()
-    overlay = _Overlay(nodes)
+    overlay = Overlay(nodes)
     state = StockState(overlay, execution_context(ENVIRONMENT), root)
     seen = _run(state, case)
     state.persist()
