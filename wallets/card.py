@@ -56,6 +56,15 @@ class Dispute:
 
 
 @dataclass(frozen=True, slots=True)
+class _Decoded:
+    """What an entry's body says: decoding takes longer than comparing the bytes."""
+
+    body: bytes
+    signed: SignedTap
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """A signature that waits for its batch to be durable."""
 
@@ -101,6 +110,7 @@ class TransitCard:
         self.address = address_of(key)
         self._key, self._directory, self._journal = key, directory, journal
         self._max_charge_won = max_charge_won
+        self._decoded: _Decoded | None = None
         entry = journal.last(_CERTIFICATE, self.address)
         if entry is None:
             raise CardError(f"card 0x{self.address.hex()} has no certificate in this journal")
@@ -148,7 +158,8 @@ class TransitCard:
 
     def present(self) -> Presentation:
         """What the card shows a reader. Raises NotDurable while its last signature is not on the disk."""
-        return Presentation(self.certificate, self._guarantor_signature, self._last(durable=True))
+        last = self._last(durable=True)
+        return Presentation(self.certificate, self._guarantor_signature, last.signed if last else None)
 
     def accept(self, offer: Offer, now: int) -> bytes:
         """Checks, writes down and signs an offer: 65 bytes. A retry of an offer gets the signature of the first time.
@@ -170,11 +181,13 @@ class TransitCard:
                 raise SequenceTaken(f"card signed another state at {offer.state.seq}")
             return Staged(self._journal.batch_of(known.position), signed.card_signature)
         last = self._last(durable=False)
-        previous = self._digest(last.state) if last else NO_PREVIOUS
-        state = last.state if last else None
+        previous = last.digest if last else NO_PREVIOUS
+        state = last.signed.state if last else None
         check_offer(offer, digest, self.certificate, state, previous, self._directory, self._max_charge_won, now)
         signed = SignedTap(offer, previous, sign(digest, self._key))
-        position = self._journal.add(_STATE, self.address, offer.state.seq, encode_signed_tap(signed))
+        body = encode_signed_tap(signed)
+        position = self._journal.add(_STATE, self.address, offer.state.seq, body)
+        self._decoded = _Decoded(body, signed, digest)
         return Staged(self._journal.batch_of(position), signed.card_signature)
 
     # --- afterwards
@@ -225,13 +238,16 @@ class TransitCard:
             for entry in self._journal.entries(_DISPUTE, self.address)
         ]
 
-    def _last(self, *, durable: bool) -> SignedTap | None:
+    def _last(self, *, durable: bool) -> _Decoded | None:
         entry = self._journal.last(_STATE, self.address)
         if entry is None:
             return None
         if durable and not self._journal.durable(entry.position):
             raise NotDurable("the card's last signature is not on the disk yet")
-        return decode_signed_tap(entry.body)
+        if self._decoded is None or self._decoded.body != entry.body:
+            signed = decode_signed_tap(entry.body)
+            self._decoded = _Decoded(entry.body, signed, self._digest(signed.state))
+        return self._decoded
 
     def _digest(self, state: FareState) -> bytes:
         return state.digest(self._directory.chain_id, self._directory.fares)

@@ -60,7 +60,9 @@ def _named(path: Path) -> Iterator[None]:
     """Turns SQLite's errors into the wallet's own."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except UnicodeDecodeError as error:  # SQLite quotes a damaged table definition in its message
+        raise JournalCorrupt(f"{path}: a table definition is not text") from error
+    except sqlite3.Error as error:
         primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise JournalLocked(f"{path} is open in another process") from error
