@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
 from typing import Any
 
 from contracts.messages import CardCertificate, FareState, ReaderCertificate
@@ -12,7 +11,8 @@ from wallets.taps import Tap
 
 
 def _flat(message: FareState | CardCertificate | ReaderCertificate) -> list[int | str]:
-    return [value.hex() if isinstance(value, bytes) else value for value in astuple(message)]
+    values = (getattr(message, name) for name in message.__slots__)
+    return [value.hex() if isinstance(value, bytes) else value for value in values]
 
 
 def _state(values: list[Any]) -> FareState:
