@@ -23,6 +23,10 @@ class KeyValue(Protocol):
         """All keys that begin with `prefix`, with their values, in order."""
         ...
 
+    def require_writable(self) -> None:
+        """Raises StoreReadOnly, or StorePoisoned after a failed write."""
+        ...
+
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
         """Writes all or nothing."""
         ...
@@ -56,6 +60,9 @@ class MemoryStore:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All keys that begin with `prefix`, with their values, in the order of their bytes."""
         yield from sorted(item for item in self._values.items() if item[0].startswith(prefix))
+
+    def require_writable(self) -> None:
+        """Always is."""
 
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
         """Writes at once."""

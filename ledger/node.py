@@ -32,6 +32,7 @@ from ledger.errors import (
     BlockExecutionError,
     KnownTransaction,
     NotSequencerError,
+    StoreCorruption,
     StoreMissing,
     TransactionError,
 )
@@ -148,7 +149,10 @@ class Node(Reader):
     def _recover(self, directory: Path) -> None:
         check_chain(self)
         for arrival, raw in self.archive.pending():
-            transaction = transactions.decode(raw)
+            try:
+                transaction = transactions.decode(raw)
+            except TransactionError as error:
+                raise StoreCorruption(f"pending transaction {arrival}: {error.what}") from error
             self._pool.add(transaction, self._organisation(transaction.sender), arrival)
         recover_signed(self, SignedFile(directory).read(), self._signer is not None)
 
@@ -235,6 +239,8 @@ class Node(Reader):
         with self._lock:
             if self._signer is None:
                 raise NotSequencerError("this node was opened without the authority's key")
+            # Nothing is signed that could not be kept.
+            self.archive.store.require_writable()
             parent = self._head.header
             when = max(self._clock(), parent.timestamp + 1) if timestamp is None else timestamp
             draft = blocks.draft_header(parent, when)

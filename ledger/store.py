@@ -223,15 +223,19 @@ class Store:
         except Exception as error:
             raise _named(error, f"reading the keys from 0x{prefix.hex()}") from error
 
+    def require_writable(self) -> None:
+        """Raises StoreReadOnly, or StorePoisoned after a failed write."""
+        if self._lock is None:
+            raise StoreReadOnly("this store was opened for reading")
+        if self._poison is not None:
+            raise StorePoisoned(f"nothing was written; the first error was: {self._poison.what}") from self._poison
+
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
         """Writes all or nothing, and returns only when it is on the disk.
 
         Raises StoreReadOnly, StoreFull, StorePoisoned after an earlier failure.
         """
-        if self._lock is None:
-            raise StoreReadOnly("this store was opened for reading")
-        if self._poison is not None:
-            raise StorePoisoned(f"nothing was written; the first error was: {self._poison.what}") from self._poison
+        self.require_writable()
         batch = WriteBatch(raw_mode=True)
         for key in deletes:
             batch.delete(key)
