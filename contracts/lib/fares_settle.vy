@@ -155,7 +155,11 @@ def settle(
             eligible = unsafe_sub(min(increase, day_cum), min(own_increase, day_own))
         # The guarantor's part is tested before anything is paid, so that nothing is ever undone.
         if increase > balance and failed & BEFORE_CAP == 0:
-            failed |= self._test_guarantor(state[1], slot, state[9], increase, eligible, parts)
+            headroom: uint256 = unsafe_sub(
+                unsafe_mul((slot >> 144) & M16, 1000), (slot >> 192) & M32
+            )
+            if increase > unsafe_add(balance, headroom) or parts[7] != 0:
+                failed |= self._test_guarantor(state[1], slot, state[9], increase, eligible, parts)
         sources: uint256 = 0
         if failed == 0:
             rest: uint256 = increase
