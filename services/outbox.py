@@ -4,6 +4,7 @@ A purpose ("enrol:24310:3") names what a transaction is for, once per sender. Pl
 finds the first plan, so nothing is done twice and nothing is forgotten:
 
     planned (nonce, signed bytes on the disk) → sent → in a block: DONE, or REVERTED with the agreement's reason
+                                              → not taken by the node: REFUSED; asked for again it is signed anew
 
 The signed bytes are stored before they leave, so sending again is sending the same transaction. One process at a time
 sends with one key.
@@ -19,6 +20,7 @@ from coincurve import PrivateKey
 from sqlalchemy import BigInteger, Engine, Integer, UniqueConstraint
 from sqlmodel import Field, Session, SQLModel, col, func, select
 from web3 import Web3
+from web3.exceptions import Web3Exception
 
 from contracts import client as abi
 from contracts.hashing import keccak
@@ -67,11 +69,13 @@ def purpose_prefix(kind: str, name: str) -> str:
 
 
 class ItemStatus(IntEnum):
-    """PLANNED: durable, perhaps sent · DONE: in a block and succeeded · REVERTED: in a block and refused."""
+    """PLANNED: durable, perhaps sent · DONE: in a block and succeeded · REVERTED: in a block and refused ·
+    REFUSED: the node did not take it."""
 
     PLANNED = 0
     DONE = 1
     REVERTED = 2
+    REFUSED = 3
 
 
 class OutboxItem(SQLModel, table=True):
@@ -139,6 +143,8 @@ class Outbox:
         if found is not None:
             if (found.agreement, found.data) != (agreement, data):
                 raise PurposeConflictError(f"{purpose} is planned with other arguments")
+            if found.status == ItemStatus.REFUSED:
+                self._sign_anew(session, found)
             return found
         to = self._client.address(agreement)
         if gas is None:
@@ -159,6 +165,25 @@ class Outbox:
         session.flush()
         return item
 
+    def _sign_anew(self, session: Session, item: OutboxItem) -> None:
+        """A refused transaction again: with its own nonce while that is free, so that those behind it do not wait."""
+        to = self._client.address(item.agreement)
+        item.gas = self._client.estimate(self.sender, to, item.data, doing=item.purpose)
+        used = self._web3.eth.get_transaction_count(Web3.to_checksum_address(self.sender), "latest")
+        taken = session.exec(
+            select(OutboxItem.id).where(
+                OutboxItem.sender == self.sender,
+                OutboxItem.nonce == item.nonce,
+                OutboxItem.status == ItemStatus.PLANNED,
+            )
+        ).first()
+        if item.nonce < used or taken is not None:
+            item.nonce = self._next_nonce(session)
+        item.raw = sign(self._key, self._client.chain_id, item.nonce, item.gas, to, item.data)
+        item.hash, item.status, item.reason = keccak(item.raw), int(ItemStatus.PLANNED), ""
+        session.add(item)
+        session.flush()
+
     def _next_nonce(self, session: Session) -> int:
         planned = session.exec(
             select(func.max(OutboxItem.nonce)).where(
@@ -169,20 +194,38 @@ class Outbox:
         return on_chain if planned is None else max(on_chain, planned + 1)
 
     def send(self, item: OutboxItem) -> None:
-        """Sends a planned transaction. Raises OutboxError where the node does not take it."""
+        """Sends a planned transaction. Raises OutboxError where the node does not take it; it is REFUSED then."""
         if item.status != ItemStatus.PLANNED:
             return
-        self._web3.eth.send_raw_transaction(item.raw)
+        try:
+            self._web3.eth.send_raw_transaction(item.raw)
+        except Web3Exception as error:
+            item.status, item.reason = int(ItemStatus.REFUSED), str(error)
+            with Session(self._engine, expire_on_commit=False) as session:
+                session.merge(item)
+                session.commit()
+            raise OutboxError(f"{item.purpose} was not taken: {error}") from error
+
+    def ensure_sent(self, purpose: str) -> None:
+        """Signs and sends a purpose anew if the node refused it; otherwise nothing."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            item = self._find(session, purpose)
+            if item is None or item.status != ItemStatus.REFUSED:
+                return
+            self._sign_anew(session, item)
+            session.commit()
+        self.send(item)
 
     def once(
         self, purpose: str, agreement: str, function: str, args: Sequence[Any] = (), *, gas: int | None = None
     ) -> OutboxItem:
         """Plans and sends a call that no row of the caller's own belongs to. A known purpose is not sent again."""
         with Session(self._engine, expire_on_commit=False) as session:
-            known = self._find(session, purpose) is not None
+            found = self._find(session, purpose)
+            fresh = found is None or found.status == ItemStatus.REFUSED
             item = self.plan(session, purpose, agreement, function, args, gas=gas)
             session.commit()
-        if not known:
+        if fresh:
             self.send(item)
         return item
 
@@ -209,7 +252,10 @@ class Outbox:
             except ReceiptTimeout:
                 continue
             except (UnknownTransaction, TransactionError):
-                self.send(item)
+                try:
+                    self.send(item)
+                except OutboxError:
+                    self.ensure_sent(item.purpose)
                 sent += 1
         return sent
 
@@ -219,13 +265,20 @@ class Outbox:
             return list(session.exec(query.order_by(col(OutboxItem.nonce))).all())
 
     def settle(self) -> list[tuple[OutboxItem, TransactionReceipt]]:
-        """After a block: what entered it, each with its receipt, marked in one database transaction."""
+        """After a block: what entered it, each with its receipt, marked in one database transaction.
+
+        What the node dropped is REFUSED; asked for again it is signed anew.
+        """
         found: list[tuple[OutboxItem, TransactionReceipt]] = []
+        dropped: list[OutboxItem] = []
         for item in self._planned():
             try:
                 found.append((item, self._client.receipt(item.hash)))
-            except ReceiptTimeout:
-                continue
+            except (ReceiptTimeout, UnknownTransaction):
+                continue  # waits for a block, or was planned and not sent yet
+            except TransactionError as error:
+                item.status, item.reason = int(ItemStatus.REFUSED), error.what
+                dropped.append(item)
         with Session(self._engine, expire_on_commit=False) as session:
             for item, receipt in found:
                 item.status = ItemStatus.DONE if receipt.succeeded else ItemStatus.REVERTED
@@ -233,13 +286,14 @@ class Outbox:
                 item.gas_used = receipt.gas_used
                 item.reason = receipt.reason
                 session.add(item)
+            session.add_all(dropped)
             session.commit()
         return found
 
     def require_done(self, purpose: str) -> OutboxItem:
         """What was done for a purpose. Raises RevertedError with the reason, OutboxError while it waits."""
         item = self.find(purpose)
-        if item is None or item.status == ItemStatus.PLANNED:
+        if item is None or item.status in (ItemStatus.PLANNED, ItemStatus.REFUSED):
             raise OutboxError(f"{purpose} is not in a block")
         if item.status == ItemStatus.REVERTED:
             raise RevertedError(f"{purpose}: {item.reason or 'no reason given'}")

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, func, insert, select
 
 from contracts.codes import RiderClass
 from contracts.messages import CardCertificate
-from contracts.records import enrol_word
+from contracts.records import card_word, enrol_word
 from contracts.signatures import sign
 from services.bank import rules
 from services.bank.desk import Desk
@@ -157,6 +157,34 @@ class Cards:
             )
             found |= dict(session.exec(query).all())
         return found
+
+    def cards_of(self, riders: Sequence[int], month: int) -> dict[bytes, int]:
+        """Enrolled cards of these riders in a month, with their riders: what a denylist names (money.md §1, UNPAID)."""
+        found: dict[bytes, int] = {}
+        with Session(self._desk.engine) as session:
+            for chunk in rules.batches(list(dict.fromkeys(riders)), _LOOKUP):
+                query = select(BankCard.card, BankCard.rider).where(
+                    BankCard.bank == self._desk.organisation,
+                    BankCard.month == month,
+                    BankCard.status == CardStatus.ENROLLED,
+                    col(BankCard.rider).in_(chunk),
+                )
+                found |= dict(session.exec(query).all())
+        return found
+
+    def report_lost(self, name: str, cards: Sequence[bytes]) -> None:
+        """Starts the 72 hours after which lost cards' remainders come back (months.withdraw); once under its name."""
+        self._each("lost", name, "report_lost", cards)
+
+    def sweep(self, name: str, cards: Sequence[bytes]) -> None:
+        """Clears what Fares keeps of cards whose month ended 90 days ago; once under its name."""
+        self._each("sweep", name, "sweep", cards)
+
+    def _each(self, kind: str, name: str, function: str, cards: Sequence[bytes]) -> None:
+        prefix = purpose_prefix(kind, name)
+        for number, chunk in enumerate(rules.batches(sorted(cards))):
+            words = [card_word(card) for card in chunk]
+            self._desk.issuer.once(f"{prefix}{number}", "Fares", function, [words])
 
     def _certificate(self, row: BankCard) -> tuple[CardCertificate, bytes]:
         certificate = CardCertificate(

@@ -100,6 +100,7 @@ class Guarantee:
             item = self._book(session, entry, now) if booked is None else None
             session.commit()
         if booked is not None:
+            self._desk.issuer.ensure_sent(booked.purpose)
             item = self._desk.issuer.find(booked.purpose)
             if item is None:
                 raise OwedError(f"{entry} was booked without its mint")

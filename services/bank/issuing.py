@@ -152,14 +152,18 @@ class Issuing:
         entry = f"redeem:{name}"
         with Session(self._desk.engine, expire_on_commit=False) as session:
             books = Books(session, self._desk.organisation)
-            if books.find(entry) is None:
+            known = books.find(entry)
+            if known is None:
                 reference = self._desk.randomness.token(_REFERENCE_BYTES)
                 lines = rules.redeem_lines(rules.organisation_account(organisation), won)
                 purpose = f"burn:{entry}"
                 books.book(entry, "redeem", lines, booked_at=now, purpose=purpose, reference=reference)
                 item = self._desk.issuer.plan(session, purpose, "Won", "burn", [won, reference])
                 session.commit()
-                self._desk.issuer.send(item)
+        if known is None:
+            self._desk.issuer.send(item)
+        else:
+            self._desk.issuer.ensure_sent(known.purpose)
 
     def settle_interbank(self, name: str, position_won: int, *, now: int) -> None:
         """Books the day's interbank position, paid in cash outside of this ledger (rules.interbank_positions); once."""
@@ -180,12 +184,15 @@ class Issuing:
 
     def _mint(self, name: str, takings: Mapping[str, int], to: bytes, now: int) -> None:
         with Session(self._desk.engine, expire_on_commit=False) as session:
-            if Books(session, self._desk.organisation).find(name) is not None:
-                return
-            self._check_held(session, takings)
-            item = self.book_mint(session, name, "issue", rules.issue_lines(takings), to, now)
-            session.commit()
-        self.send_mint(item, now)
+            known = Books(session, self._desk.organisation).find(name)
+            if known is None:
+                self._check_held(session, takings)
+                item = self.book_mint(session, name, "issue", rules.issue_lines(takings), to, now)
+                session.commit()
+        if known is None:
+            self.send_mint(item, now)
+        else:
+            self._desk.issuer.ensure_sent(known.purpose)
 
     def book_mint(
         self, session: Session, name: str, kind: str, lines: Sequence[Line], to: bytes, now: int

@@ -7,7 +7,7 @@ burned for it, and nothing on the chain joins an old card to a new one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
@@ -36,14 +36,14 @@ class MonthEnd:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def withdraw(self, name: str, month: int) -> Remainders:
-        """Takes the remainders of a month's cards back to the bank's account; once under its name.
+    def withdraw(self, name: str, month: int, cards: Sequence[bytes] = ()) -> Remainders:
+        """Takes the remainders of a month's cards (or of `cards` alone) back to the bank's account; once by its name.
 
-        Only after the clearing house closed the month's last day; Fares refuses a card before with NOT_YET, which
-        `move` then finds.
+        Only after the clearing house closed the month's last day, or 72 hours after a card was reported lost; Fares
+        refuses a card before with NOT_YET, which `move` then finds.
         """
         if not self._rows(name):
-            self._store(name, month)
+            self._store(name, month, frozenset(cards))
         rows = self._rows(name)
         by_purpose: dict[str, list[int]] = {}
         for row in rows:
@@ -57,13 +57,14 @@ class MonthEnd:
             sum(row.kept_won for row in rows),
         )
 
-    def _store(self, name: str, month: int) -> None:
+    def _store(self, name: str, month: int, only: frozenset[bytes]) -> None:
         bank = self._desk.organisation
         with Session(self._desk.engine) as session:
             query = select(BankCard).where(
                 BankCard.bank == bank, BankCard.month == month, BankCard.status == CardStatus.ENROLLED
             )
-            left = [(card, won) for card in session.exec(query).all() if (won := self._balance(card.card))]
+            wanted = [card for card in session.exec(query).all() if not only or card.card in only]
+            left = [(card, won) for card in wanted if (won := self._balance(card.card))]
             mixed = rules.shuffled(left, self._desk.randomness.below)
             for number, chunk in enumerate(rules.batches(mixed)):
                 for card, won in chunk:

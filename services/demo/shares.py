@@ -12,13 +12,14 @@ from enum import StrEnum
 from typing import Final
 
 from contracts.codes import RiderClass
+from services.vouchers.programmes import EligibilityClass
 
 SERVICE_DATE: Final = date(2025, 10, 15)  # a Wednesday; the counts are those of October 2024
 FIRST_HOUR: Final = 4
 LAST_HOUR: Final = 11  # trips begin from 04:00 to 11:59 KST
 
 DEFAULT_RIDERS: Final = 3_000
-MAX_RIDERS: Final = 200_000  # state.py packs the cards of one month; the demo's budget of memory is 1 GiB at 20,000
+MAX_RIDERS: Final = 200_000  # the budget of memory is 1 GiB at 20,000; ten times that is no demo any more
 
 # Assumption, near Seoul Metro's yearly report: about one rider in six travels free (무임); youths and children
 # from the city's fare classes. INFANT never taps.
@@ -39,6 +40,18 @@ HOLDER_SHARES: Final[dict[RiderClass, dict[str, int]]] = {
 }
 # TRANSIT-DAY is invented (services/vouchers/data): its lots end on the day itself, so that some lapse within the demo.
 # Assumption: a holder has used part of the month by its middle; what is granted in the demo is the month's lot whole.
+
+# What their attestations say: the class of voucher.md §4 by programme, and for TW-BASIC by fare class.
+ATTESTED_CLASS: Final = {
+    "PREGNANCY": EligibilityClass.PREGNANT,
+    "TRANSIT-DAY": EligibilityClass.YOUTH_19_24,
+}
+ATTESTED_BASIC: Final = {
+    RiderClass.ADULT: EligibilityClass.BASIC_LIVELIHOOD,
+    RiderClass.YOUTH: EligibilityClass.MULTI_CHILD,
+    RiderClass.CHILD: EligibilityClass.MULTI_CHILD,
+    RiderClass.FREE: EligibilityClass.AGED_65,
+}
 
 # Assumption: two in five cards are prepaid and carry a balance; the others leave it all to their bank (후불).
 PREPAID_SHARE: Final = 400

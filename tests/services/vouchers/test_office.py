@@ -151,6 +151,29 @@ def test_a_month_of_a_lot(town_on_both: Town) -> None:
         assert (lot.won, lot.start_day, lot.last_service_day) == (50_000, LAST_DAY + 1, month_last_day(MONTH + 1))
 
 
+def test_what_was_carried_is_not_carried_again(town: Town) -> None:
+    town.fund()
+    cards = town.enrol(1)
+    town.office.grant("october", RULE_SET, FIRST_DAY, LAST_DAY, [town.request(0, cards[0])])
+    town.seal()
+    expiry = Expiry(town.office)
+    months = [(LAST_DAY, "october"), (month_last_day(MONTH + 1), "november")]
+    came_to = []
+    for number, (last, name) in enumerate(months):
+        town.chain.wait_until(day_end(last) + 80 * 3_600)
+        town.chain.outbox(CLEARING).once(f"close {name}", "Fares", "close_day", [last])
+        town.seal()
+        came_to.append(expiry.lapse(name, last, cards))
+        town.seal()
+        new_cards = town.enrol(1, month=MONTH + 1 + number)
+        expiry.carry(name, dict(zip(cards, new_cards, strict=True)))
+        town.seal()
+        cards = new_cards
+    assert [(each.carried_won, each.lapsed_won) for each in came_to] == [(50_000, 0), (0, 50_000)]
+    assert town.chain.client.call("Vouchers", "pool", [RULE_SET]) == 1_000_000
+    assert town.office.account_of(cards[0]).lots == {}
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [

@@ -227,6 +227,34 @@ def test_an_outbox_sends_each_purpose_once_and_names_what_it_refuses(chain: Chai
     assert "key" not in repr(outbox)
 
 
+def test_what_the_node_refuses_is_signed_anew_when_it_is_asked_again(chain: Chain) -> None:
+    outbox = chain.outbox(BANK)
+    with pytest.raises(OutboxError, match="not taken"):
+        outbox.once("too little gas", "Won", "approve", [CITY_ACCOUNT, 5], gas=21_000)
+    item = outbox.find("too little gas")
+    assert item is not None
+    assert item.status == ItemStatus.REFUSED
+    with pytest.raises(OutboxError, match="not in a block"):
+        outbox.require_done("too little gas")
+    outbox.once("behind it", "Won", "approve", [CITY_ACCOUNT, 6])
+    outbox.once("too little gas", "Won", "approve", [CITY_ACCOUNT, 5])
+    chain.seal()
+    assert len(outbox.settle()) == 2
+    assert outbox.require_done("too little gas").nonce != outbox.require_done("behind it").nonce
+
+
+def test_a_refused_mint_is_sent_again_under_its_name(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = bank_of(chain)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(chain.client), "estimate", lambda *_args, **_kwargs: 21_000)
+        with pytest.raises(OutboxError):
+            fund_city(bank, chain)
+    fund_city(bank, chain)
+    head = chain.seal()
+    bank.after_block()
+    assert check_supply(chain.client, [bank], head) == (5_000, 5_000)
+
+
 @given(st.dictionaries(st.integers(1, 9), st.integers(-(10**9), 10**9), max_size=6))
 def test_interbank_positions_add_up_and_leave_no_bank_short(issued: dict[int, int]) -> None:
     if sum(issued.values()) < 0:

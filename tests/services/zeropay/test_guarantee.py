@@ -22,7 +22,7 @@ from services.bank.desk import Desk
 from services.bank.errors import BankError, BankLimitError, CardOrderError, DepositError, OwedError
 from services.bank.issuing import TopUp
 from services.bank.service import Bank, check_supply
-from services.days import day_end, day_number, day_start, month_last_day, month_of
+from services.days import DAY_S, day_end, day_number, day_start, month_last_day, month_of
 from services.outbox import Outbox
 from tests.services.chain import BANK, BUS, CLEARING, METRO, OTHER_BANK, Chain, key
 
@@ -249,6 +249,38 @@ def test_a_months_end_moves_remainders_to_new_cards(town_on_both: Town) -> None:
     town.seal()
     assert town.account(1, MONTH + 1).slot.balance_won == 5_999
     assert town.chain.client.call("Won", "totalSupply") == 21_344
+
+
+def test_a_lost_cards_remainder_goes_to_the_next_instance_after_72_hours(town: Town) -> None:
+    town.enrol()
+    town.top_up(12_345, 9_000, 0, 0)
+    lost = address_of(town.card(0))
+    for _ in range(2):
+        town.bank.cards.report_lost("rider 0", [lost])
+    town.seal()
+    town.chain.wait_until(town.chain.now + 72 * 3_600 + 60)
+    left = town.bank.months.withdraw("lost rider 0", MONTH, [lost])
+    assert (left.cards, left.moved_won, left.kept_won) == (1, 12_000, 345)
+    town.seal()
+    again = replace(town.order(0), card=address_of(key("next instance")), instance=1)
+    town.bank.cards.enrol("next instance", CLEARING, [again])
+    town.seal()
+    town.bank.months.move("lost rider 0", {town.riders[0]: again.card})
+    town.seal()
+    words = town.chain.client.call("Fares", "card", [again.card])
+    assert CardAccount.unpack(words).slot.balance_won == 12_000
+    assert town.account(1).slot.balance_won == 9_000
+    assert town.bank.cards.cards_of(town.riders[:1], MONTH) == {lost: town.riders[0], again.card: town.riders[0]}
+
+
+def test_a_swept_card_is_gone_and_a_living_one_is_not(town: Town) -> None:
+    town.enrol()
+    last = month_last_day(MONTH)
+    town.chain.wait_until(day_end(last) + 91 * DAY_S)
+    town.bank.cards.sweep("2026", [address_of(town.card(0))])
+    town.seal()
+    assert town.account(0).slot.status == 0
+    assert town.account(1).slot.status == 1
 
 
 MUST_FAIL: dict[str, tuple[type[BankError], Callable[[Town], Sequence[CardOrder]]]] = {
