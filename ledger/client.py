@@ -121,6 +121,13 @@ class Client:
         block = self._ask("eth_getBlockByNumber", "latest", False)
         return Head(int(block["number"], 16), _bytes(block["hash"]), int(block["timestamp"], 16))
 
+    def block_time(self, number: int) -> int:
+        """Timestamp of a block, UTC epoch seconds. Raises RemoteError for one that does not exist."""
+        block = self._ask("eth_getBlockByNumber", hex(number), False)
+        if block is None:
+            raise RemoteError(f"there is no block {number}")
+        return int(block["timestamp"], 16)
+
     # --- reading
 
     def call(

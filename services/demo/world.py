@@ -124,9 +124,7 @@ class World:
     def operators(self) -> list[Party]:
         """Rail and bus operators, by split account."""
         keys = (("admin", Purpose.ADMINISTER | Purpose.APPROVE), ("readers", Purpose.ATTEST))
-        return [
-            Party(self.organisation_of(name), name, (Role.OPERATOR,), keys) for name in self.city.operators
-        ]
+        return [Party(self.organisation_of(name), name, (Role.OPERATOR,), keys) for name in self.city.operators]
 
     @cached_property
     def parties(self) -> list[Party]:
@@ -181,9 +179,7 @@ class World:
             chain_id=CHAIN_ID,
             fares=FARES,
             guarantor_keys=frozenset(address_of(self.party_key(bank, "guarantor")) for bank in self.banks),
-            operators={
-                party.id: frozenset({address_of(self.party_key(party, "readers"))}) for party in self.operators
-            },
+            operators={party.id: frozenset({address_of(self.party_key(party, "readers"))}) for party in self.operators},
         )
 
     def chain_config(self) -> ChainConfig:
