@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from coincurve import PrivateKey
 
-from contracts.addresses import BY_NAME, FARES, ORGANISATIONS, VOUCHERS, WON
+from contracts.addresses import BY_NAME, CREDITS, FARES, ORGANISATIONS, VOUCHERS, WON
 from contracts.client import encode_constructor
 from contracts.codes import Purpose, Role
 from contracts.signatures import address_of
@@ -183,7 +183,7 @@ class World:
         )
 
     def chain_config(self) -> ChainConfig:
-        """The chain: four agreements, everybody's keys, the city as the authority."""
+        """The chain: the agreements, everybody's keys, the city as the authority."""
         organisations = [
             (party.id, self.account_of(party), sum(1 << role for role in party.roles)) for party in self.parties
         ]
@@ -195,11 +195,12 @@ class World:
         members = [CITY, *(bank.id for bank in self.banks), AUDITOR, self.organisation_of("seoul-metro")]
         agreements = [(address, name.encode().ljust(32, b"\0")) for name, address in BY_NAME.items()]
         caps = [(bank.id, MINT_CAP_WON) for bank in self.banks]
-        arguments = {
+        arguments: dict[str, list[Any]] = {
             "Organisations": [organisations, keys, members, THRESHOLD, agreements, []],
             "Won": [ORGANISATIONS, caps],
             "Vouchers": [ORGANISATIONS, WON],
-            "Fares": [ORGANISATIONS, WON, VOUCHERS],
+            "Fares": [ORGANISATIONS, WON, VOUCHERS, CREDITS],
+            "Credits": [ORGANISATIONS, FARES],
         }
         return ChainConfig(
             name="두레 시연 Dure demo",

@@ -5,7 +5,8 @@
     recover       after a start, first: what a crash kept from the node is sent, what it left unread is read
 
 A batch and its signed transaction are stored in one database transaction, so that a crash can neither lose nor double
-it. A record that the chain refuses for a gap or the cap is held and tried again when it can hold; its taps are never lost.
+it. A record that the chain refuses for a gap or the cap is held and tried again when it can hold; its taps are never
+lost.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from services.fares.errors import BatchLostError, SettlementError
 from services.fares.limits import GAP_S, MAX_RECORDS_PER_PLAN
 from services.fares.settlement_rules import DayRecord, Paid, PlannedBatch, Settled
 from services.fares.tables import Batch, BatchStatus, Card, Clone, Journey, Record, Tap
-from services.fares.tap_journeys import StoredTap
+from services.fares.tap_journeys import CardJourney, StoredTap
 from services.outbox import ItemStatus, Outbox, OutboxItem
 from wallets.taps import Tap as TapBody
 
@@ -217,11 +218,11 @@ class Settlement:
                 session.add(batch)
                 session.commit()
                 raise SettlementError(f"batch {batch.id} reverted: {receipt.reason}")
-            settled = self._apply(session, batch, item, receipt)
+            settled = self._apply(session, batch, receipt)
             session.commit()
         return settled
 
-    def _apply(self, session: Session, batch: Batch, item: OutboxItem, receipt: TransactionReceipt) -> SettledBatch:
+    def _apply(self, session: Session, batch: Batch, receipt: TransactionReceipt) -> SettledBatch:
         events = self.client.events_of(receipt, "Fares")
         [event] = [one for one in events if one.name == "Settled"]
         codes = {one.args["index"]: Refusal(one.args["code"]) for one in events if one.name == "Refused"}
@@ -256,7 +257,7 @@ class Settlement:
         session.add(card)
 
 
-def _journey_row(journey: rules.CardJourney, position: int, money: bytes, route: bytes) -> Journey:
+def _journey_row(journey: CardJourney, position: int, money: bytes, route: bytes) -> Journey:
     return Journey(
         record_id=0,
         position=position,

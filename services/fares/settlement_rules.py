@@ -94,12 +94,12 @@ def fitting(taps: Sequence[StoredTap], headroom_won: int) -> Sequence[StoredTap]
     return taps[:fits]
 
 
-def credited(record: DayRecord, house: int) -> dict[int, int]:
+def lane_credits(credits: Mapping[int, int], house: int) -> dict[int, int]:
     """Credits within a record's lanes: the smallest beyond six go to the clearing house's account `others`.
 
     Organisations that are listed with 0 won take no lane (money.md §3).
     """
-    ranked = sorted(((won, one) for one, won in record.credits.items() if won), key=lambda each: (-each[0], each[1]))
+    ranked = sorted(((won, one) for one, won in credits.items() if won), key=lambda each: (-each[0], each[1]))
     if len(ranked) <= CREDITED_ACCOUNTS:
         return {one: won for won, one in ranked}
     kept = {one: won for won, one in ranked[: CREDITED_ACCOUNTS - 1]}
@@ -132,7 +132,7 @@ def batches(records: Sequence[DayRecord], house: int) -> list[PlannedBatch]:
     Records of equal organisations stand together; within a batch the order is by card, which says nothing.
     Raises SettlementError for a credit that no lane holds.
     """
-    lanes = [(record, credited(record, house)) for record in records]
+    lanes = [(record, lane_credits(record.credits, house)) for record in records]
     for record, credits in lanes:
         if max([*credits.values(), record.suspense_won], default=0) >= _CREDIT_MAX_WON:
             raise SettlementError(f"card 0x{record.card.hex()}: a credit of more than {_CREDIT_MAX_WON} won")
@@ -243,10 +243,13 @@ def settlement_leaf(record: SettlementRecord, digest: bytes, account: CardAccoun
     )
 
 
-def fork_leaf(record: SettlementRecord, digest: bytes, account: CardAccount, code: Refusal) -> Leaf:
-    """The leaf of a single state of a forked card: chargeWon alone, from balance, then guarantor (money.md §2)."""
+def fork_leaf(record: SettlementRecord, digest: bytes, account: CardAccount, code: Refusal, spent_won: int) -> Leaf:
+    """The leaf of a single state of a forked card: chargeWon alone, from balance, then guarantor (money.md §2).
+
+    spent_won: what earlier states of the batch took from the card's balance.
+    """
     charge = record.state.charge_won
-    balance = min(charge, account.slot.balance_won) if code is Refusal.ACCEPTED else 0
+    balance = min(charge, account.slot.balance_won - spent_won) if code is Refusal.ACCEPTED else 0
     plain = settlement_leaf(record, digest, account, Refusal.NOT_ENROLLED, Paid({}, 0, 0))
     return replace(
         plain,
