@@ -142,9 +142,9 @@ def payable_to(organisation: uint16) -> int256:
 
 @view
 @external
-def others(clearing_house: uint16) -> uint256:
+def others(clearing_house: uint16) -> int256:
     """
-    @notice What the clearing house has to distribute.
+    @notice What the clearing house has to distribute; below 0 after corrections, and then netted.
     """
     return store.others[convert(clearing_house, uint256)]
 

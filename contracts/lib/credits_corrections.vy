@@ -182,8 +182,7 @@ def _take_from_operators(batch: ICredits.Batch, lanes: uint256) -> uint256:
             organisation: uint256 = store.lane(batch.table, lane)
             assert organisation != 0, "SOURCES"
             if organisation == convert(batch.clearing_house, uint256):
-                assert part <= store.others[organisation], "FUNDS"
-                store.others[organisation] -= part
+                store.others[organisation] -= convert(part, int256)
             else:
                 store.payable_to[organisation] -= convert(part, int256)
     store.payable_won -= convert(amount, int256)

@@ -143,7 +143,7 @@ def _release(batch: ICredits.Batch):
             continue
         organisation: uint256 = store.lane(batch.table, at)
         if organisation == house:
-            store.others[house] += amount
+            store.others[house] += convert(amount, int256)
         else:
             store.payable_to[organisation] += convert(amount, int256)
         state |= 1 << at
@@ -185,8 +185,9 @@ def distribute(service_day: uint16, tables: DynArray[uint256, 16], sums: DynArra
     """
     house: uint256 = parties.authorise(parties.CLEARING_HOUSE, standings.SETTLE)
     total: uint256 = self._open_all(house, service_day, tables, sums)
-    assert total <= store.others[house], "FUNDS"
-    store.others[house] -= total
+    left: int256 = store.others[house] - convert(total, int256)
+    assert left >= 0, "FUNDS"
+    store.others[house] = left
     store.payable_won -= convert(total, int256)
 
 

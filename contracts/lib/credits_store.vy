@@ -23,7 +23,7 @@ city_approved_through: HashMap[uint256, uint256]
 owed_through: HashMap[uint256, uint256]
 paid_through: HashMap[uint256, uint256]
 payable_to: HashMap[uint256, int256]
-others: HashMap[uint256, uint256]
+others: HashMap[uint256, int256]
 
 suspense_won: uint256
 risk_pool_won: uint256

@@ -306,7 +306,6 @@ class Credits:
         require(all(lane in table for lane, won in parts.items() if won), "SOURCES")
         taken = {table[lane]: won for lane, won in parts.items() if won}
         house = batch.clearing_house
-        require(taken.get(house, 0) <= self.others[house], "FUNDS")
         left = self._left(leaf, self.corrections[batch.number, index])
         to_guarantor = min(total, left[2])
         to_balance = min(total - to_guarantor, left[1])
