@@ -54,12 +54,17 @@ def genesis_arguments() -> list[Any]:
 
 
 def deploy(world: World) -> None:
-    """All five agreements; the banks and the city hold Won and let Fares and Vouchers take it."""
+    """All five agreements, with the books open."""
     world.deploy("Organisations", genesis_arguments())
     world.deploy("Won", [addresses.ORGANISATIONS, [(KOOKMIN, 10**9), (WOORI, 10**9)]])
     world.deploy("Vouchers", [addresses.ORGANISATIONS, addresses.WON])
     world.deploy("Fares", [addresses.ORGANISATIONS, addresses.WON, addresses.VOUCHERS, addresses.CREDITS])
     world.deploy("Credits", [addresses.ORGANISATIONS, addresses.FARES])
+    open_books(world)
+
+
+def open_books(world: World) -> None:
+    """Won for the banks and the city, who let Fares and Vouchers take it."""
     for at, (bank, to) in enumerate(((KOOKMIN, KOOKMIN), (WOORI, WOORI), (KOOKMIN, CITY))):
         world.transact(sender(bank, "issue"), "Won", "mint", [sender(to, "account"), 200_000_000, keccak(bytes([at]))])
     for holder in (KOOKMIN, WOORI, CITY):
