@@ -10,35 +10,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import groupby
-from typing import Any, Final
+from itertools import groupby, pairwise
+from typing import Any
 
 from contracts.codes import Mode
 from contracts.messages import FareState
-from services.fares.errors import FareError, UnknownPlaceError, WrongTariffError
+from services.fares.errors import DistanceError, FareError, UnknownOperatorError, UnknownPlaceError, WrongTariffError
 from services.fares.journeys import place_of
-from services.fares.limits import RECEIVABLE_S
+from services.fares.limits import MAX_LEG_METRES, RECEIVABLE_S
 from services.fares.network import GTX_NETWORK, NETWORK
-from services.fares.pricing import Journey, Leg, price
+from services.fares.operators import OPERATORS
+from services.fares.pricing import Journey, Leg, PricedLeg, price
 from services.fares.rules import is_rail
 from services.fares.splits import DEFAULT_POLICY, largest_remainder, split
-from services.fares.tariff import TARIFFS, read_table
+from services.fares.tariff import TARIFFS
 from wallets.taps import Tap
-
-ORGANISATIONS: Final[Mapping[str, int]] = {
-    row["operator"]: int(row["organisation"]) for row in read_table("operators.csv")
-}
 
 
 class Finding(StrEnum):
     """What clearing found when it priced a journey again; "" where it agrees."""
 
     AGREES = ""
-    INCOMPLETE = "INCOMPLETE"  # a tap of the journey is missing; its won wait in suspense
+    INCOMPLETE = "INCOMPLETE"  # a tap is missing, or sums do not follow from the tap before; its won wait in suspense
     UNPRICED = "UNPRICED"  # the tariff or the network has no answer; its won wait in suspense
     OVERCHARGED = "OVERCHARGED"  # the readers took more than the tariff; the rest goes back
     UNDERCHARGED = "UNDERCHARGED"  # they took less; the rider owes no more than was signed
-    REGROUPED = "REGROUPED"  # the tariff would have joined the legs otherwise
+    REGROUPED = "REGROUPED"  # the tariff makes several journeys of these legs; what was signed is split by them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ class StoredTap:
 class CardJourney:
     """A journey of one card. `shares` are won per organisation id and add up to `charged_won`, what the states say;
     empty where the won wait in suspense. `priced_won` is the tariff's total, `foregone` what a free ride cost whom.
-    `money`, `route` are the bodies of its two leaves."""
+    `money`, `route` are the bodies of its two leaves, empty where nothing was priced."""
 
     card: bytes
     first_seq: int
@@ -83,70 +80,85 @@ def check_tap(tap: Tap) -> None:
     if is_rail(tap.mode):
         if tap.route:
             raise UnknownPlaceError("a rail tap names a station, no route")
-        NETWORK.station(f"{tap.stop}:{tap.line}" if tap.line else tap.stop)
+        NETWORK.station(_place(tap))
     elif not tap.route or tap.line:
         raise UnknownPlaceError("a bus tap names its route, and no line")
-    elif ORGANISATIONS.get(f"bus-{tap.route}", tap.operator) != tap.operator:
+    elif _runs(f"bus-{tap.route}", tap.operator) != tap.operator:
         raise UnknownPlaceError(f"route {tap.route} is not run by organisation {tap.operator}")
     if TARIFFS.at(tap.journey.first_time).id != tap.tariff:
         raise WrongTariffError(f"{tap.tariff} was not in force at the journey's first tap-on")
 
 
+def _runs(operator: str, otherwise: int) -> int:
+    """The organisation that runs `operator`; `otherwise` where a deployment knows more routes than the seed."""
+    try:
+        return OPERATORS.organisation(operator)
+    except UnknownOperatorError:
+        return otherwise
+
+
 def journeys_of(taps: Sequence[StoredTap], before: StoredTap | None) -> list[CardJourney]:
-    """The journeys in these taps of one card, in the order of seq. `before` is the card's tap just before them, if
-    clearing has it: it says whether a missing tap-off was to be collected."""
+    """The journeys in these taps of one card, in the order of seq, one tap a seq. `before` is the card's tap just
+    before them, if clearing has it: it says whether a missing tap-off was to be collected."""
     found = []
     for _, group in groupby(taps, key=lambda one: one.tap.journey.first_seq):
         journey = list(group)
-        found.append(_journey(journey, before if _follows(before, journey[0]) else None))
+        follows = before is not None and before.state.seq + 1 == journey[0].state.seq
+        found.append(_journey(journey, before if follows else None))
         before = journey[-1]
     return found
 
 
-def _follows(before: StoredTap | None, tap: StoredTap) -> bool:
-    return before is not None and before.state.seq + 1 == tap.state.seq
+def _continues(before: StoredTap, tap: StoredTap) -> bool:
+    """Whether `tap` is the state right after `before` and its sums rise by what it charges (money.md §2)."""
+    earlier, state = before.state, tap.state
+    return (
+        state.seq == earlier.seq + 1
+        and state.cum_won == earlier.cum_won + state.charge_won
+        and 0 <= state.cum_own_won - earlier.cum_own_won <= state.charge_won
+    )
+
+
+def _whole(taps: Sequence[StoredTap], before: StoredTap | None) -> bool:
+    first = taps[0]
+    if first.state.seq != first.tap.journey.first_seq:
+        return False
+    if before is None and first.state.seq > 1:
+        return False
+    chain = list(taps) if before is None else [before, *taps]
+    return all(_continues(one, other) for one, other in pairwise(chain))
 
 
 def _journey(taps: Sequence[StoredTap], before: StoredTap | None) -> CardJourney:
     first, last = taps[0], taps[-1]
-    charged = sum(one.state.charge_won for one in taps)
     bare = CardJourney(
         card=first.state.card,
         first_seq=first.tap.journey.first_seq,
         last_seq=last.state.seq,
         service_day=first.state.service_day,
-        charged_won=charged,
+        charged_won=sum(one.state.charge_won for one in taps),
         priced_won=0,
         finding=Finding.INCOMPLETE,
         shares={},
     )
-    whole = first.state.seq == first.tap.journey.first_seq and last.state.seq - first.state.seq + 1 == len(taps)
-    if not whole or (before is None and first.state.seq > 1):
+    if not _whole(taps, before):
         return bare
     try:
         legs, organisations = _legs(taps)
-        priced = price(legs, first.tap.rider_class).journeys
+        head, *others = price(legs, first.tap.rider_class).journeys
+        journeys = [_with_penalty(head, first, before, organisations), *others]
+        return _judged(bare, taps, journeys, organisations)
     except FareError:
         return replace(bare, finding=Finding.UNPRICED)
-    if len(priced) != 1:
-        return _judged(bare, taps, priced[0], organisations, Finding.REGROUPED)
-    journey = _with_penalty(priced[0], first, before, organisations)
-    due = journey.total_won - journey.adjust_won
-    finding = (
-        Finding.OVERCHARGED
-        if charged > journey.total_won
-        else Finding.UNDERCHARGED
-        if charged < due
-        else Finding.AGREES
-    )
-    return _judged(bare, taps, journey, organisations, finding)
 
 
 def _with_penalty(
     journey: Journey, first: StoredTap, before: StoredTap | None, organisations: dict[str, int]
 ) -> Journey:
     """The journey with what its first tap-on collected for the missing tap-off of the journey before (fares.md §12)."""
-    if before is None or before.tap.kind != "IN" or first.state.tap_time - before.state.tap_time > RECEIVABLE_S:
+    if before is None or before.tap.kind != "IN" or not before.state.missing_out_won:
+        return journey
+    if first.state.tap_time - before.state.tap_time > RECEIVABLE_S:
         return journey
     operator = f"organisation-{before.tap.operator}"
     organisations[operator] = before.tap.operator
@@ -154,29 +166,41 @@ def _with_penalty(
 
 
 def _judged(
-    bare: CardJourney,
-    taps: Sequence[StoredTap],
-    journey: Journey,
-    organisations: Mapping[str, int],
-    finding: Finding,
+    bare: CardJourney, taps: Sequence[StoredTap], journeys: Sequence[Journey], organisations: Mapping[str, int]
 ) -> CardJourney:
-    shares = split(journey)
-    if bare.charged_won != journey.total_won:
+    """What was charged, split as the tariff splits its own total. Raises FareError where that cannot be."""
+    shares: dict[str, int] = {}
+    foregone: dict[str, int] = {}
+    for journey in journeys:
+        for found, won in ((shares, split(journey)), (foregone, _foregone(journey))):
+            for operator, part in won.items():
+                found[operator] = found.get(operator, 0) + part
+    total = sum(journey.total_won for journey in journeys)
+    if bare.charged_won != total:
         shares = dict(zip(shares, largest_remainder(bare.charged_won, list(shares.values())), strict=True))
     priced = replace(
         bare,
-        priced_won=journey.total_won,
-        finding=finding,
+        priced_won=total,
+        finding=_finding(bare.charged_won, total, len(journeys)),
         shares=_by_organisation(shares, organisations),
-        foregone=_by_organisation(_foregone(journey), organisations),
+        foregone=_by_organisation(foregone, organisations),
     )
-    return replace(priced, money=_money_body(priced, journey), route=_route_body(priced, journey, taps))
+    legs = [leg for journey in journeys for leg in journey.legs]
+    return replace(priced, money=_money_body(priced, journeys), route=_route_body(priced, legs, taps))
+
+
+def _finding(charged_won: int, total_won: int, journeys: int) -> Finding:
+    if journeys != 1:
+        return Finding.REGROUPED
+    if charged_won > total_won:
+        return Finding.OVERCHARGED
+    return Finding.UNDERCHARGED if charged_won < total_won else Finding.AGREES
 
 
 def _by_organisation(shares: Mapping[str, int], organisations: Mapping[str, int]) -> dict[int, int]:
     found: dict[int, int] = {}
     for operator, won in shares.items():
-        organisation = organisations[operator] if operator in organisations else ORGANISATIONS[operator]
+        organisation = organisations.get(operator) or OPERATORS.organisation(operator)
         found[organisation] = found.get(organisation, 0) + won
     return found
 
@@ -216,13 +240,15 @@ def _leg(entry: Tap, exit_: Tap | None, organisations: dict[str, int]) -> Leg:
         operator = f"bus-{entry.route}"
         organisations[operator] = entry.operator
         metres = exit_.journey.metres - entry.journey.metres if exit_ else 0
+        if not 0 <= metres <= MAX_LEG_METRES:
+            raise DistanceError(f"a leg of {metres} m")
         return Leg(entry.mode, entry.time, off, metres, ((operator, metres),), route=entry.route)
     network = GTX_NETWORK if entry.mode is Mode.GTX else NETWORK
-    start = NETWORK.station(f"{entry.stop}:{entry.line}" if entry.line else entry.stop)
+    start = NETWORK.station(_place(entry))
     place = place_of(entry.mode, entry.stop, entry.line)
     if exit_ is None:
         return Leg(entry.mode, entry.time, None, 0, ((network.gate_operator(start), 0),), entry=place, exit=":")
-    end = NETWORK.station(f"{exit_.stop}:{exit_.line}" if exit_.line else exit_.stop)
+    end = NETWORK.station(_place(exit_))
     path = network.shortest(start, end)
     return Leg(
         entry.mode,
@@ -238,48 +264,51 @@ def _leg(entry: Tap, exit_: Tap | None, organisations: dict[str, int]) -> Leg:
     )
 
 
-def _money_body(found: CardJourney, journey: Journey) -> dict[str, Any]:
+def _money_body(found: CardJourney, journeys: Sequence[Journey]) -> dict[str, Any]:
     return {
         "card": _data(found.card),
         "first_seq": found.first_seq,
         "last_seq": found.last_seq,
-        "tariff": journey.tariff,
-        "class": journey.rider_class.name,
-        "base_won": journey.base_won,
-        "extra_won": journey.extra_won,
-        "discount_won": journey.discount_won,
-        "penalty_won": journey.penalty_won,
-        "adjust_won": journey.adjust_won,
-        "total_won": journey.total_won,
+        "tariff": journeys[0].tariff,
+        "class": journeys[0].rider_class.name,
+        "base_won": sum(journey.base_won for journey in journeys),
+        "extra_won": sum(journey.extra_won for journey in journeys),
+        "discount_won": sum(journey.discount_won for journey in journeys),
+        "penalty_won": sum(journey.penalty_won for journey in journeys),
+        "adjust_won": sum(journey.adjust_won for journey in journeys),
+        "total_won": found.priced_won,
         "policy": DEFAULT_POLICY,
         "shares": [{"organisation": one, "won": won} for one, won in found.shares.items()],
     }
 
 
-def _route_body(found: CardJourney, journey: Journey, taps: Sequence[StoredTap]) -> dict[str, Any]:
+def _route_body(found: CardJourney, priced: Sequence[PricedLeg], taps: Sequence[StoredTap]) -> dict[str, Any]:
     legs: list[dict[str, Any]] = []
-    priced = iter(journey.legs)
+    ridden = iter(priced)
     for one in taps:
         if one.tap.kind == "IN":
-            leg = next(priced, None)
+            leg = next(ridden).leg
             legs.append(
                 {
                     "mode": one.tap.mode.name,
                     "route": one.tap.route,
-                    "from": f"{one.tap.stop}:{one.tap.line}" if one.tap.line else one.tap.stop,
+                    "from": _place(one.tap),
                     "to": None,
-                    "metres": leg.leg.metres if leg else 0,
-                    "path": list(leg.leg.lines) if leg else [],
+                    "metres": leg.metres,
+                    "path": list(leg.lines),
                     "on_time": one.tap.time,
                     "off_time": None,
                     "on_reader": _data(one.reader),
                     "off_reader": None,
                 }
             )
-        elif legs:
-            to = f"{one.tap.stop}:{one.tap.line}" if one.tap.line else one.tap.stop
-            legs[-1] |= {"to": to, "off_time": one.tap.time, "off_reader": _data(one.reader)}
+        else:
+            legs[-1] |= {"to": _place(one.tap), "off_time": one.tap.time, "off_reader": _data(one.reader)}
     return {"card": _data(found.card), "first_seq": found.first_seq, "last_seq": found.last_seq, "legs": legs}
+
+
+def _place(tap: Tap) -> str:
+    return f"{tap.stop}:{tap.line}" if tap.line else tap.stop
 
 
 def _data(value: bytes) -> str:
