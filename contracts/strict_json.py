@@ -24,15 +24,8 @@ def loads(document: bytes, *, max_depth: int) -> Any:
     The caller bounds the size. Raises EncodingError for bytes that are not UTF-8 or not JSON, floats, NaN and
     infinities, a key that stands twice in one object, nesting beyond the bound.
     """
-    depth = 0
-    for token in _TOKENS.finditer(document):
-        found = token.group()
-        if found in _OPENING:
-            depth += 1
-            if depth > max_depth:
-                raise EncodingError(f"brackets nest deeper than {max_depth}")
-        elif found[:1] != b'"':
-            depth -= 1
+    if document.count(b"[") + document.count(b"{") > max_depth:  # fewer cannot nest deeper
+        _check_depth(document, max_depth)
     try:
         return json.loads(
             document.decode("utf-8"),
@@ -44,6 +37,18 @@ def loads(document: bytes, *, max_depth: int) -> Any:
         raise EncodingError(f"byte {error.start} is not UTF-8") from None
     except ValueError as error:
         raise EncodingError(f"no JSON: {error}") from None
+
+
+def _check_depth(document: bytes, max_depth: int) -> None:
+    depth = 0
+    for token in _TOKENS.finditer(document):
+        found = token.group()
+        if found in _OPENING:
+            depth += 1
+            if depth > max_depth:
+                raise EncodingError(f"brackets nest deeper than {max_depth}")
+        elif found[:1] != b'"':
+            depth -= 1
 
 
 def _no_float(text: str) -> NoReturn:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from unicodedata import is_normalized
 
+from contracts import strict_json
 from contracts.codes import Mode, RiderClass
+from contracts.errors import EncodingError
 from contracts.hashing import sha256
 from wallets.errors import TapEncodingError, TapFieldError, TapTooLongError
 from wallets.limits import MAX_LEGS, MAX_METRES, MAX_NAME_LETTERS, MAX_TAP_BYTES, MAX_TAP_WON
@@ -23,6 +25,7 @@ DAY_S: Final = 86_400
 # KST is UTC+9 without daylight saving; a service day rolls at 04:00 KST.
 _DAY_SHIFT_S: Final = 5 * 3_600
 _UINT32: Final = (1 << 32) - 1
+_MAX_DEPTH: Final = 2  # a tap and its journey
 # The same bytes as RFC 8785 for objects of ASCII keys, integers, booleans and well-formed text, at a quarter of the
 # time; a property test holds it against the rfc8785 library.
 _ENCODE: Final = json.JSONEncoder(
@@ -135,21 +138,13 @@ _TAP_FIELDS: Final = frozenset(
 )
 
 
-def _refuse_number(text: str) -> NoReturn:
-    raise TapEncodingError(f"{text[:32]} is no integer; a tap holds no floats")
-
-
 def _parse(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_TAP_BYTES:
         raise TapTooLongError(f"a tap has at most {MAX_TAP_BYTES} bytes, this one {len(data)}")
     try:
-        document = json.loads(data.decode(), parse_float=_refuse_number, parse_constant=_refuse_number)
-    except UnicodeDecodeError as error:
-        raise TapEncodingError(f"byte {error.start} is not UTF-8") from error
-    except RecursionError as error:
-        raise TapEncodingError("brackets nest deeper than a tap's do") from error
-    except ValueError as error:
-        raise TapEncodingError("the bytes are not JSON") from error
+        document = strict_json.loads(data, max_depth=_MAX_DEPTH)
+    except EncodingError as error:
+        raise TapEncodingError(error.what) from error
     if not isinstance(document, dict):
         raise TapFieldError("a tap is a JSON object")
     return document

@@ -22,6 +22,7 @@ MAX_OPEN_OFFERS: Final = 256  # offers a reader remembers for completion; one ga
 # --- an upload
 MAX_UPLOAD_ENTRIES: Final = 2_000  # one transaction and one fsync; about 2 MiB
 MAX_UPLOAD_BYTES: Final = 8 << 20
+MAX_UPLOAD_NESTING: Final = 4  # a head nests three deep: its list of certificates
 MAX_LINE_BYTES: Final = 4_096  # an entry has about 1,200
 MAX_REFUSAL_BYTES: Final = MAX_LINE_BYTES  # as much of a refused entry as is kept
 MAX_REFUSAL_TEXT: Final = 300

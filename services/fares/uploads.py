@@ -14,12 +14,20 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
-from typing import Any, ClassVar, Final, NoReturn, TypeAlias, cast
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
+from contracts import strict_json
+from contracts.errors import EncodingError
 from contracts.hashing import keccak, sha256
 from contracts.messages import CardCertificate, FareState, ReaderCertificate, domain_separator, typed_digest
 from services.fares.errors import MalformedError
-from services.fares.limits import CERTIFICATE_CACHE, MAX_LINE_BYTES, MAX_UPLOAD_BYTES, MAX_UPLOAD_ENTRIES
+from services.fares.limits import (
+    CERTIFICATE_CACHE,
+    MAX_LINE_BYTES,
+    MAX_UPLOAD_BYTES,
+    MAX_UPLOAD_ENTRIES,
+    MAX_UPLOAD_NESTING,
+)
 from wallets.errors import TapError
 from wallets.presentation import Offer, SignedTap
 from wallets.taps import Tap
@@ -265,18 +273,16 @@ def _card_certificate(value: Any) -> tuple[bytes, tuple[CardCertificate, bytes]]
     return card, (CardCertificate(card=card, **numbers), _hex(value["signature"], 65, "signature"))
 
 
-def _refuse(text: str) -> NoReturn:
-    raise MalformedError(f"{text[:20]} is no integer")
-
-
 def _parse(raw: bytes, most: int) -> dict[str, Any]:
     if len(raw) > most:
         raise MalformedError(f"a line has at most {most} bytes, this one {len(raw)}")
     try:
-        value = json.loads(raw.decode(), parse_float=_refuse, parse_constant=_refuse)
+        value = strict_json.loads(raw, max_depth=MAX_UPLOAD_NESTING)
         same = isinstance(value, dict) and _ENCODE(value).encode() == raw
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        raise MalformedError("not UTF-8 JSON") from error
+    except EncodingError as error:
+        raise MalformedError(error.what) from error
+    except UnicodeEncodeError as error:  # a lone surrogate, which JSON can spell
+        raise MalformedError("text that is not Unicode") from error
     if not same:
         raise MalformedError("not an object in canonical form (RFC 8785)")
     return cast("dict[str, Any]", value)
