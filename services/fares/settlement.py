@@ -118,10 +118,11 @@ class Settlement:
             if known.hold_code == Refusal.CAP:
                 ahead = list(rules.fitting(ahead, self._headroom(card)))
             if ahead and len(records) < MAX_RECORDS_PER_PLAN:
-                records.append(rules.day_record(ahead, self._before(session, ahead[0]), settled))
+                records.append(rules.day_record(ahead, self.tap_before(session, ahead[0]), settled))
         return records
 
-    def _before(self, session: Session, first: StoredTap) -> StoredTap | None:
+    def tap_before(self, session: Session, first: StoredTap) -> StoredTap | None:
+        """The tap of the same card just before `first`, if clearing has it."""
         if first.state.seq == 1:
             return None
         query = select(Tap).where(Tap.card == first.state.card, Tap.seq == first.state.seq - 1)
