@@ -13,9 +13,10 @@ from typing import Any, Final, NoReturn
 
 from contracts.errors import EncodingError
 
-# A string as a whole (so that brackets within it do not count), or one bracket.
-_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
-_OPENING: Final = (b"[", b"{")
+# A string as a whole, so that brackets within it do not count; one that never ends takes the rest of the text along,
+# or each of its quotes would be tried anew.
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def loads(document: bytes, *, max_depth: int) -> Any:
@@ -41,14 +42,10 @@ def loads(document: bytes, *, max_depth: int) -> Any:
 
 def _check_depth(document: bytes, max_depth: int) -> None:
     depth = 0
-    for token in _TOKENS.finditer(document):
-        found = token.group()
-        if found in _OPENING:
-            depth += 1
-            if depth > max_depth:
-                raise EncodingError(f"brackets nest deeper than {max_depth}")
-        elif found[:1] != b'"':
-            depth -= 1
+    for bracket in _STRING.sub(b"", document).translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > max_depth:
+            raise EncodingError(f"brackets nest deeper than {max_depth}")
 
 
 def _no_float(text: str) -> NoReturn:

@@ -198,10 +198,13 @@ def check_card_signature(signed: SignedTap, digest: bytes) -> None:
         raise CardSignatureError(f"signed by 0x{signer.hex()}, not by the card")
 
 
-def verify_signed_tap(signed: SignedTap, certificate: CardCertificate, directory: Directory) -> bytes:
+def verify_signed_tap(
+    signed: SignedTap, certificate: CardCertificate, directory: Directory, digest: bytes = b""
+) -> bytes:
     """Steps 2 to 10 for a tap that a card signed: what the next reader, clearing and an audit check.
 
-    Returns the state's digest, 32 bytes, which is the `previous_digest` of the card's next state.
+    `digest`: the state's own, where the caller has it already. Returns the state's digest, 32 bytes, which is the
+    `previous_digest` of the card's next state.
     Raises SignedTapError by step; EncodingError where a number does not fit its field.
     """
     offer = signed.offer
@@ -209,7 +212,7 @@ def verify_signed_tap(signed: SignedTap, certificate: CardCertificate, directory
     if offer.state.card != certificate.card:
         raise OtherCardError(f"state of card 0x{offer.state.card.hex()}, certificate of 0x{certificate.card.hex()}")
     check_reader_certificate(offer, directory)
-    digest = offer.state.digest(directory.chain_id, directory.fares)
+    digest = digest or offer.state.digest(directory.chain_id, directory.fares)
     check_reader_signature(offer, digest)
     check_binding(offer, signed.previous_digest, certificate)
     check_card_signature(signed, digest)

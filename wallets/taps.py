@@ -7,7 +7,7 @@ tap, so that a reader of another operator, offline, comes to the same won.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 from unicodedata import is_normalized
 
@@ -89,23 +89,27 @@ class Tap:
     rider_class: RiderClass
     tariff: str
     journey: JourneyState
+    _canonical: bytes = field(default=b"", init=False, repr=False, compare=False)  # of a tap that was read
 
     def canonical(self) -> bytes:
         """RFC 8785 bytes of the tap."""
-        return _ENCODE(
-            {
-                "kind": self.kind,
-                "mode": self.mode.name,
-                "operator": self.operator,
-                "route": self.route,
-                "stop": self.stop,
-                "line": self.line,
-                "time": self.time,
-                "class": self.rider_class.name,
-                "tariff": self.tariff,
-                "journey": self.journey.fields(),
-            }
-        ).encode()
+        return (
+            self._canonical
+            or _ENCODE(
+                {
+                    "kind": self.kind,
+                    "mode": self.mode.name,
+                    "operator": self.operator,
+                    "route": self.route,
+                    "stop": self.stop,
+                    "line": self.line,
+                    "time": self.time,
+                    "class": self.rider_class.name,
+                    "tariff": self.tariff,
+                    "journey": self.journey.fields(),
+                }
+            ).encode()
+        )
 
     @classmethod
     def from_canonical(cls, data: bytes) -> Tap:
@@ -117,6 +121,7 @@ class Tap:
         tap = _tap(_parse(data))
         if tap.canonical() != data:
             raise TapEncodingError("the bytes are not the canonical form of the tap they describe")
+        object.__setattr__(tap, "_canonical", data)
         return tap
 
 

@@ -38,6 +38,7 @@ from contracts.strict_json import loads
         pytest.param(b"[" * 1_000_000, id="a-million-brackets"),
         pytest.param(b'{"a":' * 1_000_000, id="a-million-objects"),
         pytest.param(b'["\\"' + b"[" * 1_000_000, id="brackets-behind-an-escaped-quote"),
+        pytest.param(b'["' + b'\\"' * 1_000_000, id="a-million-escaped-quotes"),
         pytest.param(b"]" * 10 + b"[" * 1_000_000, id="closed-before-opened"),
     ],
 )
