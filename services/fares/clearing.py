@@ -184,7 +184,7 @@ def check_sums(state: FareState, tap: Tap, previous_digest: bytes) -> None:
         ((state.seq == 1) != (previous_digest == NO_PREVIOUS), "only the first state has no predecessor"),
         (state.seq == 1 and state.cum_won != state.charge_won, "the first state's sum is its charge"),
         (not 1 <= tap.journey.first_seq <= state.seq, "the journey begins after this tap"),
-        (tap.journey.first_time > state.tap_time, "the journey begins later than this tap"),
+        (tap.journey.first_time > state.tap_time + MAX_SKEW_S, "the journey begins later than this tap"),
         (service_day_at(tap.journey.first_time) != state.service_day, "serviceDay is not that of the first tap-on"),
     )
     for fault, what in faults:
