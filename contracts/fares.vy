@@ -4,6 +4,7 @@
 """
 
 from lib import fares_cards as cards
+from lib import fares_clones as clones
 from lib import fares_lots as lots
 from lib import fares_settle as settlement
 from lib import fares_states as states
@@ -15,6 +16,7 @@ initializes: store[parties := parties]
 initializes: states
 initializes: cards[store := store, parties := parties]
 initializes: lots[store := store, parties := parties]
+initializes: clones[store := store, parties := parties, states := states]
 initializes: settlement[store := store, parties := parties, states := states, lots := lots]
 
 exports: (
@@ -31,7 +33,7 @@ exports: (
     lots.lapse,
     settlement.settle,
     settlement.settle_fork,
-    settlement.prove_clone,
+    clones.prove_clone,
 )
 
 M32: constant(uint256) = 2**32 - 1

@@ -393,26 +393,3 @@ class Batch:
     def commitment(self) -> bytes:
         """keccak256(abi_encode(batch)): 32 bytes."""
         return keccak(encode([_BATCH_TYPE], [self.fields()]))
-
-
-def _small(card: bytes, sizes: Sequence[int], values: Sequence[int]) -> bytes:
-    packed = b"".join(
-        _fit(value, 8 * size, "field").to_bytes(size, "big") for size, value in zip(sizes, values, strict=True)
-    )
-    return _card(card).to_bytes(20, "big") + packed
-
-
-def enrolled_leaf(card: bytes, month: int, clearing_house: int, cap_won: int, code: int, guarantor: int) -> bytes:
-    """Leaf of Enrolled (and of CapsSet with month and clearing house 0): card 20, then 2, 2, 4, 2, 2: 32 bytes."""
-    return _small(card, (2, 2, 4, 2, 2), (month, clearing_house, cap_won, code, guarantor))
-
-
-def purse_leaf(card: bytes, amount_won: int, balance_won: int, code: int, organisation: int) -> bytes:
-    """Leaf of Funded and Withdrawn (Lost and Swept with sums 0): card 20, amount 4, balance after 4, code 2,
-    organisation 2: 32 bytes. The amount is the one asked for; only code 0 moved it."""
-    return _small(card, (4, 4, 2, 2), (amount_won, balance_won, code, organisation))
-
-
-def lapsed_leaf(card: bytes, amount_won: int, lot_no: int, rule_set: int, last_service_day: int) -> bytes:
-    """Leaf of Lapsed: card 20, amount 4, lot 4, rule-set 2, last service day 2: 32 bytes."""
-    return _small(card, (4, 4, 2, 2), (amount_won, lot_no, rule_set, last_service_day))
