@@ -69,13 +69,17 @@ class CardRules(RuleBasedStateMachine):
 
     # --- guarantors and banks
 
-    @initialize(caps=st.lists(st.sampled_from((0, 3_000, 50_000)), min_size=6, max_size=6))
-    def first_cards(self, caps: list[int]) -> None:
-        month = self.month
+    @initialize(caps=st.lists(st.sampled_from((0, 3_000, 50_000, 50_000)), min_size=6, max_size=6), lots=st.booleans())
+    def first_cards(self, caps: list[int], lots: bool) -> None:
+        """Six cards of two guarantors: two with money, two or four with lots."""
         for number, cap in zip(CARDS, caps, strict=True):
             word = records.enrol_word(city.card(number), cap)
-            self.pair.take(ISSUERS[KOOKMIN if number % 3 else WOORI], "Fares", "enrol", month, CLEARING, [word])
+            self.pair.take(ISSUERS[KOOKMIN if number % 3 else WOORI], "Fares", "enrol", self.month, CLEARING, [word])
         self.pair.take(ISSUERS[KOOKMIN], "Fares", "fund", [records.fund_word(city.card(n), 5_000) for n in (1, 2)])
+        days = (service_day(self.pair.clock.time), month_days(self.month)[1])
+        self.pair.grant(1, days, [(number, 5_000, 900_000 + number) for number in (2, 3)])
+        if lots:
+            self.pair.grant(2, (days[0], days[0] + 5), [(number, 3_000, 910_000 + number) for number in (3, 4, 5)])
 
     @property
     def month(self) -> int:

@@ -26,7 +26,7 @@ from contracts.twins.won import UNLIMITED, Won
 from tests.contracts import fares_city as city
 from tests.contracts.city import KEYS, Pair, bitmap, name
 from tests.contracts.fares_city import CITY, KOOKMIN, ROLES, WOORI, sender
-from tests.contracts.harness import CHAIN_ID, Outcome, World, address, key
+from tests.contracts.harness import CHAIN_ID, GENESIS_TIME, Outcome, World, address, key
 
 NO_CARD = CardSlot(*[0] * 13)
 RULES = {
@@ -66,6 +66,8 @@ class FaresPair(Pair):
 
     def __post_init__(self) -> None:
         self.world = fresh_world()
+        # The month's first day, so that most of a run lies within one month of cards.
+        self.world.time = GENESIS_TIME - 14 * 86_400 + 5 * 3_600
         self.clock = Clock(CHAIN_ID, self.world.time, self.world.block)
         self.organisations = Organisations(
             self.clock,

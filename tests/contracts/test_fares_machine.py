@@ -328,7 +328,11 @@ class Machine(CardRules):
         self.pair.correct(SETTLES, "adjust_up", proof, *arguments)
 
     @precondition(lambda self: self.settled)
-    @rule(which=pick, won=st.sampled_from((1, 500, 1_550)), split=st.sampled_from(("live", "live", "lapsed", "none")))
+    @rule(
+        which=pick,
+        won=st.sampled_from((1, 500, 1_550, 3_000)),
+        split=st.sampled_from(("live", "live", "lapsed", "none")),
+    )
     def adjust_down(self, which: int, won: int, split: str) -> None:
         proof = self.proof(which)
         batch, index, leaf, _ = proof
