@@ -24,6 +24,7 @@ from tests.contracts.fares_city import (
     record,
     sender,
 )
+from tests.contracts.fares_pair import fresh_world
 from tests.contracts.harness import CHAIN_ID, SERVICE_DAY, Outcome, Reverted, World
 from tests.contracts.test_fares_gates import K
 
@@ -34,8 +35,8 @@ POLICY = keccak(b"SPLIT_V1")
 @pytest.fixture
 def world() -> World:
     """Cards 1 to 4 with a cap of 20,000 won each, nothing in them."""
-    world = World()
-    city.deploy(world)
+    world = fresh_world()
+    city.open_books(world)
     city.enrol(world, range(1, 5))
     return world
 

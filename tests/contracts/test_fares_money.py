@@ -21,6 +21,7 @@ from tests.contracts.fares_city import (
     record,
     sender,
 )
+from tests.contracts.fares_pair import fresh_world
 from tests.contracts.harness import CHAIN_ID, SERVICE_DAY, Reverted, World
 
 SETTLES = sender(CLEARING, "settle")
@@ -30,8 +31,8 @@ POLICY = keccak(b"SPLIT_V1")
 @pytest.fixture
 def world() -> World:
     """Cards 1 to 4 with a cap of 20,000 won each, nothing in them."""
-    world = World()
-    city.deploy(world)
+    world = fresh_world()
+    city.open_books(world)
     city.enrol(world, range(1, 5))
     return world
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contracts import addresses, merkle, records
+from contracts import addresses, client, merkle, records
 from contracts.codes import Refusal
 from contracts.hashing import keccak
 from contracts.records import CardAccount, Leaf, RecordWords
@@ -27,6 +27,7 @@ from tests.contracts.fares_city import (
     record,
     sender,
 )
+from tests.contracts.fares_pair import fresh_world
 from tests.contracts.harness import CHAIN_ID, SERVICE_DAY, Outcome, World
 from tests.contracts.harness import Reverted as ChainReverted
 
@@ -38,8 +39,8 @@ SETTLES = sender(CLEARING, "settle")
 @pytest.fixture
 def world() -> World:
     """Cards 1 to 9 with 10,000 won and a cap of 20,000 each; 10 and 11 with neither; card 2 settled once."""
-    world = World()
-    city.deploy(world)
+    world = fresh_world()
+    city.open_books(world)
     city.enrol(world, range(1, 10))
     city.enrol(world, [10, 11], cap_won=0)
     city.fund(world, dict.fromkeys(range(1, 10), 10_000))
@@ -316,3 +317,17 @@ def test_only_a_clearing_houses_settling_key_settles(world: World, by: bytes) ->
 def test_an_empty_batch_is_refused(world: World) -> None:
     with pytest.raises(ChainReverted, match=r"^EMPTY$"):
         settle(world, [])
+
+
+def test_settled_is_the_event_that_receipts_are_made_of() -> None:
+    """receipts.md §7's check value."""
+    topic = client.event_topic("Fares", "Settled").hex()
+    assert (topic[:8], topic[-8:]) == ("59b30e4a", "2393d9a2")
+
+
+def test_a_batch_logs_what_was_ridden_for_nothing(world: World) -> None:
+    words_of_rides = [records.foregone_word(METRO, 3_100), records.foregone_word(BUS_143, 2**40)]
+    arguments = [SERVICE_DAY, TABLE, NO_JOURNEYS, 0, words_of_rides, [words(1)]]
+    outcome = world.transact(SETTLES, "Fares", "settle", arguments)
+    foregone = [(f["operator"], f["foregone_won"]) for _, event, f in outcome.events if event == "Foregone"]
+    assert foregone == [(METRO, 3_100), (BUS_143, 2**40)]
