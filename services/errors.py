@@ -1,6 +1,6 @@
 """The root of the services' errors; each service's tree hangs from it in its own errors.py.
 
-    ServiceError                  SERVICE-000
+ServiceError                  SERVICE-000
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 ServiceError
 └── DemoError                 DEMO-000
     ├── DemoLimitError        DEMO-001  more or fewer riders than the demo takes
-    └── DemoDataError         DEMO-002  a table of services/demo/data that does not fit the others
+    ├── DemoDataError         DEMO-002  a table of services/demo/data that does not fit the others
+    ├── DemoResumeError       DEMO-003  the directory holds another run, or none that can go on
+    └── DemoCheckError        DEMO-004  a conservation check that does not hold
 """
 
 from __future__ import annotations
@@ -33,3 +35,20 @@ class DemoDataError(DemoError):
     do = "Make the tables again with scripts/derive_demo_data.py."
     ko = "시연 자료가 서로 맞지 않습니다."
     exit_code = 4
+
+
+class DemoResumeError(DemoError):
+    """The data directory holds something else than this run."""
+
+    code = "DEMO-003"
+    do = "Give the arguments that the run began with, or an empty directory with --data."
+    ko = "데이터 디렉터리에 다른 실행이 있습니다."
+    exit_code = 2
+
+
+class DemoCheckError(DemoError):
+    """A conservation check does not hold."""
+
+    code = "DEMO-004"
+    do = "Keep the data directory and report it: money must never differ by one won."
+    ko = "보존 검사가 맞지 않습니다."

@@ -23,7 +23,6 @@ from ledger.chain.genesis import Agreement, ChainConfig, Signer
 from services.days import day_start
 from services.demo import shares
 from services.demo.city import City
-from services.demo.report import Label
 from services.demo.trips import SERVICE_DAY
 from services.fares.operators import Operators
 from wallets.presentation import FixedDirectory
@@ -40,23 +39,6 @@ THRESHOLD: Final = 3
 GENESIS_DAYS_BEFORE: Final = 16
 MINT_CAP_WON: Final = 5_000_000_000  # a bank's mint a day with one key; the demo's largest day stays below
 
-_NAMES: Final = {
-    "seoul-metro": Label("서울교통공사", "Seoul Metro"),
-    "korail": Label("한국철도공사", "Korail"),
-    "bus-north": Label("북부 버스", "North Bus"),
-    "bus-northeast": Label("동북 버스", "Northeast Bus"),
-    "bus-east": Label("동부 버스", "East Bus"),
-    "bus-southeast": Label("동남 버스", "Southeast Bus"),
-    "bus-south": Label("남부 버스", "South Bus"),
-    "bus-southwest": Label("서남 버스", "Southwest Bus"),
-    "bus-northwest": Label("서북 버스", "Northwest Bus"),
-    "bus-centre": Label("도심 버스", "Centre Bus"),
-    "bus-express": Label("광역 버스", "Express Bus"),
-    "bus-night": Label("심야 버스", "Night Bus"),
-    "bank-hangang": Label("한강은행", "Hangang Bank"),
-    "bank-namsan": Label("남산은행", "Namsan Bank"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Party:
@@ -66,11 +48,6 @@ class Party:
     name: str
     roles: tuple[Role, ...]
     keys: tuple[tuple[str, Purpose], ...]
-
-    @property
-    def label(self) -> Label:
-        """Its name for people."""
-        return _NAMES.get(self.name, Label(self.name, self.name))
 
 
 class World:

@@ -1,6 +1,6 @@
-"""Corrections of settled records: missing tap-offs after 72 hours, late taps out of suspense, overcharges back (money.md §3).
+"""Corrections of settled records (money.md §3): missing tap-offs, late taps out of suspense, overcharges given back.
 
-Each is stored before its transaction leaves, once per record and reason; its canonical body is what `policy` commits to.
+Each is stored before its transaction leaves, once per record and reason; `policy` commits to its canonical body.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Adjustments:
         return [self._adjust_up(record, stored_tap(tap)) for record, tap in found]
 
     def _adjust_up(self, record: Record, tap: StoredTap) -> str:
-        body = {
+        body: dict[str, Any] = {
             "card": f"0x{record.card.hex()}",
             "seq": record.seq,
             "delta_won": tap.state.missing_out_won,
@@ -148,7 +148,11 @@ class Adjustments:
             raise UnallocatableError(f"late taps explain {won:,} won of a suspense of {record.suspense_won:,}")
         lanes = rules.lane_credits(explained, self._settlement.organisation)
         table = table_word(lanes)
-        body = {"card": f"0x{record.card.hex()}", "seq": record.seq, "shares": sorted(map(list, explained.items()))}
+        body: dict[str, Any] = {
+            "card": f"0x{record.card.hex()}",
+            "seq": record.seq,
+            "shares": sorted(map(list, explained.items())),
+        }
         arguments = [*self._proof(record), table, sums_word(table, lanes), NO_MISSING]
         return self._send("allocate", record, record.digest, won, body, arguments)
 
@@ -172,7 +176,12 @@ class Adjustments:
         shares = dict(zip(lanes, largest_remainder(won, list(lanes.values())), strict=True))
         to_voucher = max(0, won - leaf.guarantor_won - leaf.balance_won)
         lots = self._lots_for(record, to_voucher)
-        body = {"card": f"0x{record.card.hex()}", "seq": record.seq, "delta_won": -won, "reason": reason.name}
+        body: dict[str, Any] = {
+            "card": f"0x{record.card.hex()}",
+            "seq": record.seq,
+            "delta_won": -won,
+            "reason": reason.name,
+        }
         arguments = [
             *self._proof(record),
             sums_word(batch.table, {one: part for one, part in shares.items() if part}),
@@ -220,7 +229,7 @@ class Adjustments:
         body: Mapping[str, Any],
         arguments: Sequence[Any],
     ) -> str:
-        text = rfc8785.dumps(dict(body)).decode()
+        text = rfc8785.dumps(body).decode()
         purpose = f"{kind}:{record.id}:{sha256(text.encode()).hex()[:16]}"
         with Session(self._engine, expire_on_commit=False) as session:
             query = select(Correction).where(

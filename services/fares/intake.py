@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Table, func, insert, select, tuple_, 
 from sqlmodel import SQLModel
 
 from contracts.errors import DureError
-from services.database import insert_new, transaction
+from services.database import insert_new, reading, transaction
 from services.fares.clearing import CheckTap, Verdict, check_head, judge
 from services.fares.denylist import Reason
 from services.fares.errors import ChainBrokenError, MalformedError
@@ -301,6 +301,14 @@ def denylist_version(connection: Connection) -> int:
     """The denylist's version; 0 before anything was denied."""
     denied, lifted = connection.execute(select(func.max(_DENIED.c.version), func.max(_DENIED.c.lifted))).one()
     return max(denied or 0, lifted or 0)
+
+
+def denied_now(engine: Engine) -> tuple[int, tuple[tuple[bytes, Reason], ...]]:
+    """The denylist as it stands: its version, and every denied card with the reason, by card."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(_DENIED.c.card, _DENIED.c.reason).where(_DENIED.c.lifted == 0))
+        denied = tuple(sorted((bytes(card), Reason(reason)) for card, reason in rows))
+        return denylist_version(connection), denied
 
 
 def _chunks(values: list[Any]) -> Iterable[list[Any]]:

@@ -49,6 +49,7 @@ from services.fares.uploads import (
     encode_upload,
     link,
 )
+from wallets.errors import ReaderExpiredError
 from wallets.presentation import (
     Directory,
     Offer,
@@ -146,6 +147,8 @@ class Reader:
         stop, metres: of a bus, where it stands and what the leg measured along its route (tap-off) · sections: the
         surcharged ones ridden. Raises SignedTapError, ReaderError, FareError.
         """
+        if not self.certificate.valid_from <= now <= self.certificate.valid_to:
+            raise ReaderExpiredError(f"this reader's certificate ran out at {self.certificate.valid_to}")
         previous = verify_presentation(presentation, self._directory)
         card = presentation.certificate.card
         self.denylist.check(card, now)
@@ -207,8 +210,8 @@ class Reader:
                 line=gate.line,
                 rider_class=RiderClass(presentation.certificate.rider_class),
             )
-        if last is None or last.tap.kind != "IN":
-            raise OutBeforeInError("the card has no open leg")
+        if last is None or last.tap.kind != "IN" or last.tap.mode is not gate.mode:
+            raise OutBeforeInError("the card has no open leg that could end here")
         if is_rail(gate.mode):
             metres = self._rail_metres(last.tap)
         return tap_off(

@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS entries (
     signer BLOB NOT NULL, own BLOB NOT NULL, certificate BLOB NOT NULL, card BLOB NOT NULL,
     charge_won INTEGER NOT NULL, tap_time INTEGER NOT NULL,
     PRIMARY KEY (reader, position)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS entries_of_card ON entries (reader, card);
+CREATE INDEX IF NOT EXISTS entries_of_card ON entries (reader, card, charge_won);
 CREATE TABLE IF NOT EXISTS certificates (
     signature BLOB PRIMARY KEY, subject BLOB NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS completed (digest BLOB PRIMARY KEY, tap_time INTEGER NOT NULL) WITHOUT ROWID;
@@ -149,7 +149,9 @@ class ReaderStore:
     def waiting(self, reader: bytes, card: bytes) -> tuple[int, int]:
         """(taps, their won) of a card that wait for the upload."""
         count, won = self._db.execute(
-            "SELECT count(*), coalesce(sum(charge_won), 0) FROM entries WHERE reader = ? AND card = ?", (reader, card)
+            "SELECT count(*), coalesce(sum(charge_won), 0) FROM entries INDEXED BY entries_of_card "
+            "WHERE reader = ? AND card = ?",
+            (reader, card),
         ).fetchone()
         return int(count), int(won)
 

@@ -27,7 +27,9 @@ from contracts.records import CardAccount, Leaf, SettlementRecord, foregone_word
 from ledger.client import Client, Event, TransactionReceipt
 from services.days import day_end
 from services.fares import settlement_rules as rules
+from services.fares.denylist import Reason
 from services.fares.errors import BatchLostError, SettlementError
+from services.fares.intake import deny, lift
 from services.fares.limits import GAP_S, MAX_RECORDS_PER_PLAN
 from services.fares.settlement_rules import DayRecord, Paid, PlannedBatch, Settled
 from services.fares.tables import Batch, BatchStatus, Card, Clone, Journey, Record, Tap
@@ -250,11 +252,15 @@ class Settlement:
         if code is Refusal.ACCEPTED:
             card.settled_seq, card.settled_cum_won = tap.state.seq, tap.state.cum_won
             card.settled_own_won, card.settled_day = tap.state.cum_own_won, tap.state.service_day
+            if card.hold_code == Refusal.CAP:
+                lift(session.connection(), [tap.state.card], Reason.UNPAID)
             card.hold_until, card.hold_code = 0, 0
         else:
             card.hold_code = int(code)
             # A gap may close by itself within 72 hours; the cap needs a smaller record, which the next plan makes.
             card.hold_until = day_end(tap.state.service_day) + GAP_S if code is Refusal.GAP else 0
+            if code is Refusal.CAP:  # money.md §1: denied until the rider pays
+                deny(session.connection(), {tap.state.card: Reason.UNPAID})
         session.add(card)
 
 

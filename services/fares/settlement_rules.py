@@ -141,7 +141,7 @@ def batches(records: Sequence[DayRecord], house: int) -> list[PlannedBatch]:
     for record, credits in lanes:
         for organisations, chosen in open_:
             if len(chosen) < RECORDS_PER_BATCH and len(organisations | credits.keys()) <= CREDITED_ACCOUNTS:
-                organisations |= credits.keys()
+                organisations.update(credits)
                 chosen.append((record, credits))
                 break
         else:

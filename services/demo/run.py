@@ -1,0 +1,361 @@
+"""The run of the demo: steps in the order of the city's time, each done once, each safe to begin again.
+
+    two weeks before   agreements' allowances, budgets, rule-sets, cards, top-ups, credentials, grants
+    the service day    a minute at a time (streets.py), with its bad apples (mischief.py)
+    day + 1            clones proven, the day settled, guarantors pay in, operators approve, credits released and paid
+    day + 2            a reader that was offline uploads; what waited for its taps is allocated
+    day + 4            missing tap-offs adjusted, the day closed, ended lots lapse
+    day + 5            what came since is paid in, released and paid out
+
+A step's effects are durable before the next begins (progress.py). After a crash the node, every service and the wallets
+take up what they had acknowledged, and the step that was cut short is played again.
+"""
+
+from __future__ import annotations
+
+import time as wall
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from contracts.signatures import address_of, sign
+from ledger.node import Node
+from services.days import day_start
+from services.demo import progress as progresses
+from services.demo.citizens import PROGRAMMES, Citizens
+from services.demo.city import load
+from services.demo.city_hall import CityHall, Clock
+from services.demo.errors import DemoResumeError
+from services.demo.mischief import Mischief
+from services.demo.morning import morning
+from services.demo.progress import Progress
+from services.demo.streets import MINUTE_S, Moment, Streets
+from services.demo.trips import PlannedTap
+from services.demo.world import CHAIN_ID, CITY, CLEARING_HOUSE, GENESIS_DAYS_BEFORE, World
+from services.fares.denylist import DenylistUpdate
+from services.fares.intake import Acknowledgement, denied_now, ingest
+from services.fares.tap_journeys import check_tap
+from services.vouchers.programmes import presets, rule_set_of
+
+HOUR_S: Final = 3_600
+UPLOAD_MINUTES: Final = 10
+RULE_SETS: Final = {name: number for number, name in enumerate(PROGRAMMES, start=1)}
+SILENCE_S: Final = 86_400
+TickFunction = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of the run: its phase for the report, its city time (UTC seconds), what it does."""
+
+    phase: str
+    time: int
+    act: Callable[[], None]
+
+
+class Run:
+    """One run in one data directory. Raises DemoResumeError where the directory holds other arguments."""
+
+    def __init__(self, directory: Path, riders: int, seed: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.directory = directory
+        self.progress = self._take_up(riders, seed)
+        self.world = World(seed, load())
+        self.morning = morning(riders, seed)
+        self.day = self.morning.service_day
+        self.clock = Clock(self.world.genesis_time)
+        self.refused: Counter[str] = Counter()
+
+    def _take_up(self, riders: int, seed: str) -> Progress:
+        found = progresses.load(self.directory)
+        if found is None:
+            strangers = [path.name for path in self.directory.iterdir()]
+            if strangers:
+                raise DemoResumeError(f"{self.directory} holds {strangers[0]} and no run of the demo")
+            found = Progress(riders, seed)
+            progresses.save(self.directory, found)
+        if (found.riders, found.seed) != (riders, seed):
+            raise DemoResumeError(f"{self.directory} holds a run of {found.riders:,} riders with seed {found.seed}")
+        return found
+
+    # --- the whole
+
+    def play(self, tick: TickFunction) -> None:
+        """Plays every step that is left. `tick(phase, done, of)` is told how far it is."""
+        if self.progress.finished:
+            return
+        self._open()
+        try:
+            steps = self._steps()
+            self.clock.now = max(steps[max(self.progress.step - 1, 0)].time, self.node.head.header.timestamp)
+            self.hall.recover()
+            for number, step in enumerate(steps):
+                tick(step.phase, number, len(steps))
+                if number >= self.progress.step:
+                    self._do(number, step)
+            tick("", len(steps), len(steps))
+        finally:
+            self.close()
+
+    def _do(self, number: int, step: Step) -> None:
+        begun = wall.perf_counter()
+        self.clock.now = max(step.time, self.node.head.header.timestamp + 1)
+        self.refused = self.streets.refused = Counter()
+        step.act()
+        self.progress.count(self.refused, step.phase, wall.perf_counter() - begun)
+        self.progress.step = number + 1
+        progresses.save(self.directory, self.progress)
+
+    def _open(self) -> None:
+        self.progress.starts += 1
+        progresses.save(self.directory, self.progress)
+        chain = self.directory / "chain"
+        key = self.world.key("authority")
+        if chain.exists():
+            self.node = Node.open(chain, key=key, clock=self.clock)
+            self.clock.now = self.node.head.header.timestamp
+        else:
+            self.node = Node.create(chain, self.world.chain_config(), key=key, clock=self.clock)
+        self.hall = CityHall(self.world, self.directory, self.node, self.clock, self.progress.starts)
+        self.citizens = Citizens(self.world, self.morning, self.directory)
+        self.streets = Streets(
+            self.world,
+            self.directory,
+            self.citizens.journal,
+            self._take_in,
+            address_of(self.world.party_key(CLEARING_HOUSE, "settle")),
+            day_start(self.day) - HOUR_S,
+        )
+        self.mischief = Mischief(self.world, self.morning, self.citizens, self.streets, self.directory)
+
+    def close(self) -> None:
+        """Gives up every file and the lock."""
+        self.mischief.close()
+        self.streets.close()
+        self.citizens.close()
+        self.hall.close()
+
+    # --- the plan
+
+    def _steps(self) -> list[Step]:
+        start = self.world.genesis_time
+        first = day_start(self.day)
+        day = 86_400
+        before = [
+            Step("prepare", start + HOUR_S, self._budgets),
+            Step("prepare", start + 2 * HOUR_S, self._fill_pools),
+            Step("cards", start + 3 * HOUR_S, self._enrol),
+            Step("cards", start + 4 * HOUR_S, self._top_up),
+            Step("vouchers", first - (GENESIS_DAYS_BEFORE - 2) * day + HOUR_S, self._grant),
+        ]
+        after = [
+            Step("settle", first + day + HOUR_S, self._settle_day),
+            Step("settle", first + day + 2 * HOUR_S, self._collect("day 1")),
+            Step("settle", first + day + 3 * HOUR_S, self._approve_and_release("day 1")),
+            Step("payout", first + day + 6 * HOUR_S, self._pay_out("day 1")),
+            Step("late", first + 2 * day + 9 * HOUR_S, self._late_reader),
+            Step("late", first + 2 * day + 10 * HOUR_S, self._over_cap),
+            Step("late", first + 2 * day + 11 * HOUR_S, self._settle_rest),
+            Step("close", first + 4 * day + HOUR_S, self._adjust),
+            Step("close", first + 4 * day + 2 * HOUR_S, self._close_day),
+            Step("close", first + 4 * day + 3 * HOUR_S, self._lapse),
+            Step("payout", first + 5 * day + HOUR_S, self._collect("day 5")),
+            Step("payout", first + 5 * day + 2 * HOUR_S, self._approve_and_release("day 5")),
+            Step("payout", first + 5 * day + 3 * HOUR_S, self._distribute),
+            Step("payout", first + 5 * day + 6 * HOUR_S, self._pay_out("day 5")),
+        ]
+        return [*before, *self._minutes(), *after]
+
+    def _minutes(self) -> list[Step]:
+        by_minute: dict[int, list[tuple[int, int]]] = {}
+        self._taps: dict[int, list[PlannedTap]] = {}
+        for trip in self.morning.trips:
+            self._taps.setdefault(trip.rider, []).extend(trip.taps)
+        for rider, taps in self._taps.items():  # a rider's trips follow each other
+            taps.sort(key=lambda tap: tap.time)
+            for index, tap in enumerate(taps):
+                by_minute.setdefault(tap.time // MINUTE_S, []).append((rider, index))
+        for tap in self.mischief.extra_taps():
+            by_minute.setdefault(tap.time // MINUTE_S, [])
+        last = max(by_minute)
+        return [
+            Step("morning", minute * MINUTE_S + MINUTE_S - 1, self._minute(minute, by_minute.get(minute, []), last))
+            for minute in range(min(by_minute), last + 1)
+        ]
+
+    # --- before the morning
+
+    def _budgets(self) -> None:
+        """Allowances, rule-sets, the city's budget as Won."""
+        hall, now = self.hall, self.clock.now
+        for bank in hall.banks:
+            bank.issuing.approve_fares()
+        budget = sum(self._budget().values())
+        account = address_of(self.world.party_key(CITY, "issuer"))
+        hall.banks[0].accounts.deposit_organisation("vouchers", CITY, budget, now=now)
+        hall.banks[0].issuing.issue_to("vouchers", CITY, account, budget, now=now)
+        for name, number in RULE_SETS.items():
+            hall.office.set_rule_set(number, rule_set_of(presets()[name]))
+        hall.seal()
+
+    def _budget(self) -> dict[str, int]:
+        """Won that each programme needs for its holders; one grant more, so that no pool is empty."""
+        holders = Counter(name for rider in self.morning.riders for name in rider.programmes)
+        return {name: presets()[name].grant_won * (holders[name] + 1) for name in PROGRAMMES}
+
+    def _fill_pools(self) -> None:
+        for name, won in self._budget().items():
+            self.hall.office.pay_in(name, RULE_SETS[name], won)
+        self.hall.seal()
+
+    def _enrol(self) -> None:
+        self.citizens.order_cards(self.hall, self.clock.now)
+        self.hall.seal()
+        self.citizens.take_certificates(self.hall)
+
+    def _top_up(self) -> None:
+        self.citizens.top_up(self.hall, self.clock.now)
+        self.hall.seal()
+
+    def _grant(self) -> None:
+        self.hall.seal(empty=True)
+        self.citizens.claim_vouchers(self.hall, RULE_SETS, self.clock.now, self.day - (GENESIS_DAYS_BEFORE - 2))
+        self.hall.seal()
+
+    # --- the morning
+
+    def _take_in(self, data: bytes, now: int) -> Acknowledgement:
+        return ingest(self.hall.engine, data, self.world.directory, now, check_tap)
+
+    def _minute(self, minute: int, planned: Sequence[tuple[int, int]], last: int) -> Callable[[], None]:
+        def act() -> None:
+            self._renew_denylist(minute)
+            moments = sorted(
+                (self.moment(rider, index) for rider, index in planned), key=lambda each: (each.tap.time, each.rider)
+            )
+            orderly = self.mischief.before(minute, moments)
+            self.mischief.after(self.streets.minute(orderly))
+            if minute == last:
+                self.streets.install(tap for trip in self.morning.trips for tap in trip.taps)
+            if minute % UPLOAD_MINUTES == 0 or minute == last:
+                self.streets.upload(self.streets.online(), self.clock.now)
+
+        return act
+
+    def moment(self, rider: int, index: int) -> Moment:
+        """A rider's planned tap, with where his bus stood at his tap-on."""
+        taps = self._taps[rider]
+        tap = taps[index]
+        boarded = taps[index - 1].metres if tap.kind == "OUT" and index else 0
+        return Moment(rider, self.citizens.card(rider), tap, boarded)
+
+    def _renew_denylist(self, minute: int) -> None:
+        """A full list every five minutes; an empty one says too that nothing is denied."""
+        if self.streets.denylist.issued_at and minute % 5:
+            return
+        version, denied = denied_now(self.hall.engine)
+        update = DenylistUpdate(0, version, minute * MINUTE_S, denied)
+        digest = update.digest(CHAIN_ID, self.world.directory.fares)
+        self.streets.renew_denylist(update, sign(digest, self.world.party_key(CLEARING_HOUSE, "settle")))
+
+    # --- after it
+
+    def _settle_day(self) -> None:
+        hall = self.hall
+        hall.seal(empty=True)
+        hall.closing.prove_clones()
+        hall.seal()
+        hall.settlement.plan(self.day, now=self.clock.now)
+        hall.seal()
+        forks = hall.closing.settle_forks(self.day)
+        hall.seal()
+        hall.read_forks(forks)
+
+    def _collect(self, name: str) -> Callable[[], None]:
+        def act() -> None:
+            self.hall.seal(empty=True)
+            for bank in self.hall.banks:
+                bank.guarantee.collect(name, now=self.clock.now)
+            self.hall.seal()
+
+        return act
+
+    def _approve_and_release(self, name: str) -> Callable[[], None]:
+        """Operators and the city approve what is settled so far; what is paid in becomes payable."""
+
+        def act() -> None:
+            hall = self.hall
+            hall.seal(empty=True)
+            waiting = hall.closing.releasable(now=self.clock.now, silence_s=0)
+            if not waiting:
+                return
+            through = waiting[-1].number
+            for outbox in hall.approvers:
+                outbox.once(f"approve:{through}", "Credits", "approve", [CLEARING_HOUSE, through])
+            hall.seal()
+            hall.closing.release(name, waiting)
+            hall.seal()
+
+        return act
+
+    def _pay_out(self, name: str) -> Callable[[], None]:
+        def act() -> None:
+            hall, now = self.hall, self.clock.now
+            hall.seal(empty=True)
+            operators = [party.id for party in self.world.operators]
+            hall.payouts.pay_out(name, operators, service_day=self.day, now=now)
+            hall.seal()
+            hall.payouts.read_paid(name, hall.operator_outboxes)
+            hall.seal()
+            hall.payouts.redeem(name, hall.operator_outboxes, now=now)
+            hall.seal()
+
+        return act
+
+    def _late_reader(self) -> None:
+        """A reader that was offline comes back: its taps are taken in, and explain what waited in suspense."""
+        self.hall.seal(empty=True)
+        self.streets.install(tap for trip in self.morning.trips for tap in trip.taps)
+        self.streets.offline.clear()
+        self.streets.upload(self.streets.online(), self.clock.now)
+        self.hall.adjustments.allocate_late(self.day)
+        self.hall.seal()
+
+    def _over_cap(self) -> None:
+        """Riders over their cap: the part of their day that fits settles first, the rest after a top-up."""
+        hall = self.hall
+        hall.seal(empty=True)
+        hall.settlement.plan(self.day, now=self.clock.now)
+        hall.seal()
+        self.citizens.top_up_over_cap(hall, self.clock.now)
+        hall.seal()
+
+    def _settle_rest(self) -> None:
+        hall = self.hall
+        hall.seal(empty=True)
+        hall.settlement.plan(self.day, now=self.clock.now)
+        hall.seal()
+
+    def _adjust(self) -> None:
+        self.hall.seal(empty=True)
+        self.hall.adjustments.missing_tap_offs(self.day, now=self.clock.now)
+        self.hall.seal()
+
+    def _close_day(self) -> None:
+        self.hall.seal(empty=True)
+        self.hall.closing.close_day(self.day, now=self.clock.now)
+        self.hall.seal()
+
+    def _lapse(self) -> None:
+        hall = self.hall
+        hall.seal(empty=True)
+        cards = [self.citizens.addresses[rider.index] for rider in self.morning.riders if rider.programmes]
+        hall.expiry.lapse(f"day {self.day}", self.day, cards)
+        hall.seal()
+
+    def _distribute(self) -> None:
+        self.hall.seal(empty=True)
+        self.hall.closing.distribute(self.day)
+        self.hall.seal()
