@@ -80,7 +80,8 @@ def adjust_up(
     correction: uint256 = store.corrections[number][at]
     assert store.lane(correction, UP_BALANCE) | store.lane(correction, UP_GUARANTOR) == 0, "DONE"
     amount: uint256 = (state[0] >> 192) & M32
-    assert amount != 0, "STATE"
+    # No larger than any other credit, so that what comes back later fits its field too.
+    assert amount != 0 and amount <= parties.MAX_CREDIT, "STATE"
     card: uint256[5] = self._slot(leaf)
     slot: uint256 = card[0]
     assert slot != 0 and (slot >> 80) & M24 == (leaf[0] >> 64) & M32, "MOVED ON"

@@ -10,7 +10,7 @@ from typing import Final
 from contracts import merkle
 from contracts.codes import Role
 from contracts.hashing import keccak
-from contracts.records import OPERATOR_LANES, Batch, Leaf, lanes_of, table_of
+from contracts.records import CREDIT_BITS, OPERATOR_LANES, Batch, Leaf, lanes_of, table_of
 from contracts.twins.base import require
 from contracts.twins.credits_book import Book
 from contracts.twins.fares_rules import Card, Claim, claim_of, spend
@@ -43,7 +43,7 @@ class Credits(Book):
         correction = self.corrections[batch.number, index]
         require(correction["up_balance_won"] == correction["up_guarantor_won"] == 0, "DONE")
         won = opened.state.missing_out_won
-        require(won != 0, "STATE")
+        require(0 < won < 1 << CREDIT_BITS, "STATE")
         require(card is not None and card.seq == leaf.seq, "MOVED ON")
         if card is None:  # said above; for the type checker
             return 0

@@ -232,6 +232,15 @@ def test_no_missing_tap_off_once_the_card_moved_on(world: World) -> None:
         correct(world, "adjust_up", found, records.state_words(one.state), METRO, 1, POLICY)
 
 
+@pytest.mark.parametrize("missing_out_won", [0, 1 << 23])
+def test_a_missing_tap_off_of_nothing_or_too_much(world: World, missing_out_won: int) -> None:
+    one = record(1, {METRO: 1_550}, missing_out_won=missing_out_won)
+    found = settle(world, one)
+    world.time += 5 * DAY_S
+    with pytest.raises(Reverted, match=r"^STATE$"):
+        correct(world, "adjust_up", found, records.state_words(one.state), METRO, 1, POLICY)
+
+
 def test_a_missing_tap_off_stays_within_the_cap(world: World) -> None:
     one = record(1, {METRO: 19_500}, cum_won=19_500, missing_out_won=501)
     found = settle(world, one)
