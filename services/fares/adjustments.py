@@ -264,9 +264,11 @@ class Adjustments:
             waiting = session.exec(
                 query.where(Correction.status == CorrectionStatus.PLANNED).order_by(col(Correction.id))
             ).all()
-            found = []
+        items = {correction.id: self._outbox.find(correction.reason) for correction, _ in waiting}
+        found: list[Corrected] = []
+        with Session(self._engine) as session:
             for correction, record in waiting:
-                item = self._outbox.find(correction.reason)
+                item = items[correction.id]
                 if item is None or item.status in (ItemStatus.PLANNED, ItemStatus.REFUSED):
                     continue
                 booked = item.status == ItemStatus.DONE
