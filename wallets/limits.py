@@ -21,6 +21,7 @@ CACHED_CERTIFICATES: Final = (
 # --- what a wallet signs
 MAX_CHARGE_WON: Final = 30_000  # default per-tap maximum: above the dearest ride with a penalty, below a day's harm
 MAX_CLOCK_SKEW_S: Final = 300  # between reader and phone, both offline
+MAX_READER_SKEW_S: Final = 90  # between the clocks of two readers (fares.md §11)
 
 # --- journal and keystore
 MAX_ENTRY_BYTES: Final = 8_192  # a signed tap with certificates has about 1,800

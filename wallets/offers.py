@@ -14,7 +14,7 @@ from wallets.errors import (
     ServiceDayError,
     SumError,
 )
-from wallets.limits import MAX_CLOCK_SKEW_S
+from wallets.limits import MAX_CLOCK_SKEW_S, MAX_READER_SKEW_S
 from wallets.presentation import (
     Directory,
     Offer,
@@ -74,7 +74,7 @@ def check_limits(
         )
     if abs(now - state.tap_time) > MAX_CLOCK_SKEW_S:
         raise ClockError(f"tap is {state.tap_time - now} s from now")
-    if last is not None and state.tap_time < last.tap_time:
+    if last is not None and state.tap_time < last.tap_time - MAX_READER_SKEW_S:
         raise ClockError(f"tap at {state.tap_time} after one at {last.tap_time}")
 
 
