@@ -31,7 +31,8 @@
     │   ├── DenylistStaleError     FARE-208  the denylist is too old to open by
     │   ├── ReaderFullError        FARE-209  the offline store is full
     │   ├── CompletionError        FARE-210  the card's signature does not complete an offer
-    │   └── DenylistError          FARE-211  an update of the denylist that does not hold
+    │   ├── DenylistError          FARE-211  an update of the denylist that does not hold
+    │   └── ReaderStoreError       FARE-212  the reader's file is damaged (reader_store.py)
     ├── UploadError                FARE-300  an upload or an entry of it is not taken
     │   ├── MalformedError         FARE-301  unreadable bytes
     │   ├── HeadSignatureError     FARE-302  the head of the chain is not signed by its reader

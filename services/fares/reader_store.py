@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from contracts.messages import FareState
-from services.fares.errors import ReaderFullError
+from services.fares.errors import ReaderError, ReaderFullError
 from services.fares.limits import COMPLETION_S, MAX_OFFLINE_TAPS, MAX_SKEW_S
 from services.fares.uploads import FIRST_LINK
 
@@ -61,15 +61,31 @@ class Tip:
     kept_from: int
 
 
+class ReaderStoreError(ReaderError):
+    """The reader's file of taps is damaged or cannot be opened; nothing in it was changed."""
+
+    code = "FARE-212"
+    do = "Take the reader out of service and keep the file: its readable entries can still be uploaded."
+    ko = "단말기 저장 파일을 열 수 없습니다."
+    exit_code = 4
+
+
 class ReaderStore:
-    """The file. Not for several processes at once."""
+    """The file. Not for several processes at once. Raises ReaderStoreError for one that is damaged or out of reach."""
 
     def __init__(self, path: Path) -> None:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_SCHEMA)
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            with closing(sqlite3.connect(path)) as db:  # read through before anything is written to it
+                found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if found != "ok":
+                raise ReaderStoreError(f"{path}: {found}")
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise ReaderStoreError(f"{path}: {error}") from error
 
     def close(self) -> None:
         """Closes the file; what was appended is on the disk already."""
