@@ -172,6 +172,10 @@ class CityHall:
                     one.batch, one.position, 1, one.card, one.service_day, one.guarantor_won
                 )
 
+    def check_supply(self) -> tuple[int, int]:
+        """(supply, deposits) of Won at the head. Raises SupplyError, BooksError."""
+        return check_supply(self.client, self.banks, self.node.head.number)
+
     def close(self) -> None:
         """Gives up files and the data directory's lock."""
         self.engine.dispose()

@@ -31,7 +31,9 @@ from services.demo.errors import DemoResumeError
 from services.demo.mischief import Mischief
 from services.demo.morning import morning
 from services.demo.progress import Progress
+from services.demo.store import write_report
 from services.demo.streets import MINUTE_S, Moment, Streets
+from services.demo.summary import Summary
 from services.demo.trips import PlannedTap
 from services.demo.world import CHAIN_ID, CITY, CLEARING_HOUSE, GENESIS_DAYS_BEFORE, World
 from services.fares.denylist import DenylistUpdate
@@ -95,7 +97,11 @@ class Run:
                 tick(step.phase, number, len(steps))
                 if number >= self.progress.step:
                     self._do(number, step)
-            tick("", len(steps), len(steps))
+            tick("report", len(steps), len(steps))
+            report = Summary(self.world, self.morning, self.citizens, self.hall, self.progress, RULE_SETS).report()
+            write_report(self.directory, report)
+            self.progress.finished = True
+            progresses.save(self.directory, self.progress)
         finally:
             self.close()
 

@@ -153,6 +153,12 @@ class DayClosing:
             if batch.number not in done and batch.sums and batch.settled_at + silence_s <= now
         ]
 
+    def pending(self) -> list[dict[int, int]]:
+        """Credits that no `Released` event names yet, per batch: organisation → won."""
+        done = {event.args["batch"] for event in self._client.events("Credits", "Released")}
+        batches = read_batches(self._client, 0).values()
+        return [credits_of(batch) for batch in batches if batch.number not in done]
+
     def release(self, name: str, batches: Sequence[ChainBatch]) -> list[str]:
         """Asks for the release of these batches; the purposes of the transactions. Reverts show what is unpaid."""
         purposes = []
