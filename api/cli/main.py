@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from api.cli import doctor, fare
+from api.cli import demo, doctor, fare
 from api.cli.output import write_error, write_json
 from api.cli.state import Lang, State, locale_lang, wants_progress
 from api.errors import InternalError, UsageError
@@ -35,6 +35,7 @@ app = typer.Typer(
     epilog="Example: dure fare quote --from 시청:1호선 --to 강남 --at 2025-10-01T08:10:00+09:00",
 )
 app.add_typer(fare.app, name="fare")
+app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,6 +21,12 @@ def write_report(directory: Path, report: DemoReport) -> Path:
     write_atomically(directory / _DATA, _REPORT.dump_json(report))
     write_atomically(directory / PAGE, render(report).encode())
     return directory / PAGE
+
+
+def document(report: DemoReport) -> dict[str, Any]:
+    """The report as one JSON document."""
+    found: dict[str, Any] = _REPORT.dump_python(report, mode="json")
+    return found
 
 
 def read_report(directory: Path) -> DemoReport:

@@ -10,6 +10,7 @@ from sqlmodel import Session, select
 
 from contracts.addresses import FARES
 from contracts.codes import Mode, Refusal
+from contracts.errors import DureError
 from contracts.records import CardAccount
 from services.demo.citizens import Citizens
 from services.demo.city import load
@@ -52,6 +53,35 @@ _PHASES = {
 _SOURCES = (("voucher", VOUCHERS_LABEL), ("balance", BALANCE_LABEL), ("guarantor", GUARANTEE_LABEL))
 _PLACES = {"gate": Label("단말기", "Reader"), "clearing": Label("정산소", "Clearing house")}
 _CHAIN = Label("원장", "Chain")
+
+
+_REPEATED = Label("이미 받은 태그", "known already, taken once")
+_CODES = {
+    Refusal.NOT_ENROLLED: Label("미등록 카드", "card not enrolled"),
+    Refusal.WINDOW: Label("기간 밖", "outside the card's window"),
+    Refusal.STALE: Label("지난 상태", "stale"),
+    Refusal.CUM_FALLS: Label("누적 감소", "cumulative fare falls"),
+    Refusal.OWN: Label("본인 부담 초과", "own part exceeds increase"),
+    Refusal.SIGNATURE: Label("서명 오류", "bad signature"),
+    Refusal.SUM: Label("합계 불일치", "credits do not add up"),
+    Refusal.CAP: Label("한도 초과", "over the cap"),
+    Refusal.GAP: Label("날짜 공백", "gap before this day"),
+    Refusal.DAY: Label("날짜 역행", "service day falls"),
+    Refusal.FORKED: Label("복제 카드", "forked card"),
+    Refusal.NOT_ITS_CLEARING_HOUSE: Label("담당 정산소 아님", "not its clearing house"),
+    Refusal.RANGE: Label("범위 밖", "out of range"),
+}
+
+
+def _reason(code: str) -> Label:
+    """What an error's code says to a person, in both languages."""
+    waiting: list[type[DureError]] = [DureError]
+    while waiting:
+        kind = waiting.pop()
+        if kind.code == code:
+            return Label(kind.ko, (kind.__doc__ or code).strip().splitlines()[0])
+        waiting += kind.__subclasses__()
+    return _REPEATED if code == "REPEATED" else Label(code, code)
 
 
 class Summary:
@@ -213,11 +243,11 @@ class Summary:
     def _refused(self) -> tuple[Refused, ...]:
         rows = []
         for key, count in sorted(self._progress.refused.items()):
-            place, code, reason = key.split("|")
-            rows.append(Refused(_PLACES[place], code, Label(reason or code, reason or code), count))
+            place, code, _ = key.split("|")
+            rows.append(Refused(_PLACES[place], code, _reason(code), count))
         codes = Counter(event.args["code"] for event in self._hall.client.events("Fares", "Refused"))
         rows += [
-            Refused(_CHAIN, f"{code} {Refusal(code).name}", Label(Refusal(code).name, Refusal(code).name), count)
+            Refused(_CHAIN, f"{code} {Refusal(code).name}", _CODES[Refusal(code)], count)
             for code, count in sorted(codes.items())
         ]
         return tuple(rows)
