@@ -1,11 +1,22 @@
 #!/bin/sh
-# Makes the virtual environment from the hashed lock, and installs the servers that tests start by themselves.
+# Makes the virtual environment from the hashed lock. Called by make, which sets PY (an interpreter) and VENV (a folder).
 set -eu
-"${PY}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Dure needs Python 3.11 or newer" >&2; exit 1; }
-[ -x "${VENV}/bin/python" ] || "${PY}" -m venv "${VENV}"
-"${VENV}/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-"${VENV}/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-# A server that tests start by themselves; without root they name the line that installs it.
-if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && ! command -v postgres >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null
-fi
+say() { echo "$@" >&2; }
+
+"${PY}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    say "Dure needs Python 3.11 or newer; name one with: make PY=python3.12 demo"
+    exit 3
+}
+"${PY}" -c 'import ensurepip, venv' 2>/dev/null || {
+    line="apt-get install -y python3-venv"
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        say "Python's venv is missing. Install it, then run make again: ${line}"
+        exit 3
+    fi
+    apt-get update -q && DEBIAN_FRONTEND=noninteractive ${line}
+}
+# A virtual environment that was moved or half made points elsewhere; it is made anew.
+"${VENV}/bin/python" -c 'import pip' 2>/dev/null || { rm -rf "${VENV}"; "${PY}" -m venv "${VENV}"; }
+say "Installing Python packages into ${VENV} (once, a minute or two)"
+"${VENV}/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+"${VENV}/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
