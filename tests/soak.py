@@ -6,6 +6,7 @@ Fails where the largest takes more than a GiB, or where time grows faster than r
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -55,7 +56,7 @@ def judge(runs: list[Figures]) -> list[str]:
         for run in runs
         if run["peak_bytes"] > MOST_BYTES
     ]
-    for fewer, more in zip(runs, runs[1:], strict=False):
+    for fewer, more in itertools.pairwise(runs):
         if more["processor_s"] * fewer["riders"] > fewer["processor_s"] * more["riders"] * NOISE:
             faults.append(f"from {fewer['riders']} to {more['riders']} riders, time grew faster than riders")
     return faults
