@@ -115,10 +115,12 @@ def evasion_won(single_fare_won: int, rules: Rules) -> int:
 
 def own_part_won(charge_won: int, collected_penalty_won: int, mode: Mode, modes: int, per_tap_cap_won: int) -> int:
     """The part of a charge that no voucher may pay (money.md §2): the penalty in it; all of it in a mode outside the
-    card's voucher profile `modes` (bitmap by Mode); what exceeds the per-tap cap.
+    card's voucher profile `modes` (bitmap by Mode); what exceeds the per-tap cap, 0 for a programme without one.
     """
     if not modes >> mode & 1:
         return charge_won
+    if not per_tap_cap_won:
+        return collected_penalty_won
     return collected_penalty_won + max(0, charge_won - collected_penalty_won - per_tap_cap_won)
 
 
