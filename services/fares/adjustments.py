@@ -24,10 +24,9 @@ from services.fares.chain_batches import read_batches
 from services.fares.errors import NothingToAdjustError, NotYetError, UnallocatableError
 from services.fares.limits import RECEIVABLE_S
 from services.fares.settlement import Settlement, leaves_of, stored_tap
-from services.fares.settlement_rules import Settled
 from services.fares.splits import DEFAULT_POLICY, largest_remainder
-from services.fares.tables import Batch, Card, Correction, CorrectionStatus, Record, Tap
-from services.fares.tap_journeys import StoredTap
+from services.fares.tables import Batch, Card, Correction, CorrectionStatus, Journey, Record, Tap
+from services.fares.tap_journeys import StoredTap, journeys_of
 from services.outbox import ItemStatus
 
 NO_MISSING: Final = (0, 0, 0, 0, 0, 0)
@@ -115,13 +114,16 @@ class Adjustments:
             records = session.exec(query.order_by(col(Record.id))).all()
         purposes = []
         for record in records:
-            explained = self._explained(record)
+            explained, journeys = self._explained(record)
             if explained:
-                purposes.append(self._allocate(record, explained))
+                purposes.append(self._allocate(record, explained, journeys))
         return purposes
 
-    def _explained(self, record: Record) -> dict[int, int]:
-        """Won per organisation that taps of the record's own day explain by now beyond what it credited."""
+    def _explained(self, record: Record) -> tuple[dict[int, int], list[int]]:
+        """Won per organisation of the journeys that late taps completed, and those journeys' first seqs.
+
+        A journey that the record credited, or that was allocated before, stays as it was booked.
+        """
         with Session(self._engine, expire_on_commit=False) as session:
             query = select(Record).where(Record.card == record.card, Record.code == 0, Record.seq < record.seq)
             earlier = session.exec(query.order_by(col(Record.seq).desc())).first()
@@ -134,15 +136,22 @@ class Adjustments:
             ).all()
             taps = [stored_tap(row) for row in rows]
             before = self._settlement.tap_before(session, taps[0])
-        last = taps[-1].state
-        settled = Settled(
-            cum_won=last.cum_won - record.increase_won, own_won=last.cum_own_won - record.own_increase_won
-        )
-        again = rules.day_record(taps, before, settled)
-        known = {int(one): int(won) for one, won in json.loads(record.shares)}
-        return {one: won - known.get(one, 0) for one, won in again.credits.items() if won > known.get(one, 0)}
+            booked = set(session.exec(select(Journey.first_seq).where(Journey.record_id == record.id)).all())
+            bodies = session.exec(
+                select(Correction.body).where(Correction.record_id == record.id, Correction.kind == "allocate")
+            ).all()
+        for body in bodies:
+            booked.update(json.loads(body)["journeys"])
+        fresh = [
+            journey for journey in journeys_of(taps, before) if journey.explained and journey.first_seq not in booked
+        ]
+        explained: dict[int, int] = {}
+        for journey in fresh:
+            for organisation, won in journey.shares.items():
+                explained[organisation] = explained.get(organisation, 0) + won
+        return {one: won for one, won in explained.items() if won}, [journey.first_seq for journey in fresh]
 
-    def _allocate(self, record: Record, explained: Mapping[int, int]) -> str:
+    def _allocate(self, record: Record, explained: Mapping[int, int], journeys: list[int]) -> str:
         won = sum(explained.values())
         if won > record.suspense_won:
             raise UnallocatableError(f"late taps explain {won:,} won of a suspense of {record.suspense_won:,}")
