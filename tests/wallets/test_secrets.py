@@ -8,7 +8,7 @@ import stat
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from eth_account import Account
@@ -239,41 +239,40 @@ def _changed(**changes: Any) -> dict[str, Any]:
     return dict(made)
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        b"",
-        b"\xff",
-        b"[" * 50_000,
-        b"[]",
-        b"{}",
-        b" " * 70_000,
-        *(
-            json.dumps(_changed(**changes)).encode()
-            for changes in (
-                {"version": 4},
-                {"version": "3"},
-                {"crypto": None},
-                {"crypto": []},
-                {"crypto__kdf": "bcrypt"},
-                {"crypto__kdfparams": None},
-                {"crypto__kdfparams__n": 1 << 40},
-                {"crypto__kdfparams__n": 3},
-                {"crypto__kdfparams__n": 2.5},
-                {"crypto__kdfparams__r": 0},
-                {"crypto__kdfparams__p": True},
-                {"crypto__kdfparams__dklen": 16},
-                {"crypto__kdfparams__salt": None},
-                {"crypto__kdfparams__salt": "zz"},
-                {"crypto__ciphertext": None},
-                {"crypto__ciphertext": 5},
-                {"crypto__mac": None},
-                {"dure": None},
-                {"dure__language": "klingon"},
-            )
-        ),
-    ],
-)
+MUST_FAIL_KEYSTORES: Final = {
+    "empty": b"",
+    "not UTF-8": b"\xff",
+    "nested too deep": b"[" * 50_000,
+    "a list": b"[]",
+    "an empty object": b"{}",
+    "too long": b" " * 70_000,
+} | {
+    ", ".join(f"{name}={value!r}" for name, value in changes.items()): json.dumps(_changed(**changes)).encode()
+    for changes in (
+        {"version": 4},
+        {"version": "3"},
+        {"crypto": None},
+        {"crypto": []},
+        {"crypto__kdf": "bcrypt"},
+        {"crypto__kdfparams": None},
+        {"crypto__kdfparams__n": 1 << 40},
+        {"crypto__kdfparams__n": 3},
+        {"crypto__kdfparams__n": 2.5},
+        {"crypto__kdfparams__r": 0},
+        {"crypto__kdfparams__p": True},
+        {"crypto__kdfparams__dklen": 16},
+        {"crypto__kdfparams__salt": None},
+        {"crypto__kdfparams__salt": "zz"},
+        {"crypto__ciphertext": None},
+        {"crypto__ciphertext": 5},
+        {"crypto__mac": None},
+        {"dure": None},
+        {"dure__language": "klingon"},
+    )
+}
+
+
+@pytest.mark.parametrize("document", MUST_FAIL_KEYSTORES.values(), ids=MUST_FAIL_KEYSTORES)
 def test_must_fail_keystores(tmp_path: Path, document: bytes) -> None:
     path = tmp_path / "wallet.json"
     path.write_bytes(document)
