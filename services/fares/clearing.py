@@ -7,7 +7,7 @@ steps in wallets/presentation.py; here follow the reader's chain, the clocks and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from contracts.errors import DureError, SignatureError
@@ -18,6 +18,7 @@ from services.fares.errors import (
     ChainBrokenError,
     FutureClockError,
     HeadSignatureError,
+    MalformedError,
     OtherStationError,
     StaleClockError,
     UnknownCardError,
@@ -84,31 +85,48 @@ def judge(
     """A verdict for every place of the stretch, in its order.
 
     link_before: the chain's link before the stretch, None where that part has not been uploaded yet · check_tap:
-    what the tariff and the network say of a tap (raises FareError). An unreadable place takes its link from the next
-    line, or from the signed head.
+    what the tariff and the network say of a tap (raises FareError).
+    """
+    verdicts = _linked(upload, directory)
+    first = verdicts[0] if verdicts else None
+    if first is not None and first.error is None and link_before not in (None, first.link_before):
+        broken = ChainBrokenError(f"entry {first.index} joins another link than the one uploaded before it")
+        return [replace(verdict, error=broken) for verdict in verdicts]
+    judged: list[Verdict] = []
+    before = link_before or b""
+    for verdict in verdicts:
+        error = verdict.error or _first_error(upload, verdict, station, directory, now, check_tap)
+        judged.append(replace(verdict, link_before=verdict.link_before or before, error=error))
+        before = verdict.link
+    return judged
+
+
+def _linked(upload: Upload, directory: Directory) -> list[Verdict]:
+    """Each place with its link, found backwards from the head that the reader signed.
+
+    A line whose link is not the one that the chain goes on from is not what the reader wrote: that place alone is
+    refused, as one that cannot be read, and the line before it stands on its own word.
     """
     verdicts: list[Verdict] = []
-    before = link_before
-    for at, entry in enumerate(upload.entries):
-        follower = upload.entries[at + 1] if at + 1 < len(upload.entries) else None
+    expected: bytes | None = upload.head
+    for entry in reversed(upload.entries):
+        digest, after = b"", b""
+        error: DureError | None
         if isinstance(entry, Unreadable):
-            after = _announced(follower, upload.head)
-            verdicts.append(Verdict(entry.index, before or b"", after or b"", entry, b"", entry.error))
-            before = after
-            continue
-        digest, error = _digest_of(entry.signed.state, directory)
-        after = link(upload.reader, entry.index, entry.link_before, digest, entry.signed.card_signature)
-        if error is None:
-            error = _first_error(upload, entry, digest, station, before, after, follower, directory, now, check_tap)
-        verdicts.append(Verdict(entry.index, entry.link_before, after, entry, digest, error))
-        before = after
+            error = entry.error
+        else:
+            digest, error = _digest_of(entry.signed.state, directory)
+            after = link(upload.reader, entry.index, entry.link_before, digest, entry.signed.card_signature)
+            if error is None and expected not in (None, after):
+                error = MalformedError(f"line {entry.index} is not the one that the chain goes on from")
+        if error is None and isinstance(entry, Entry):
+            verdicts.append(Verdict(entry.index, entry.link_before, after, entry, digest, None))
+            expected = entry.link_before
+        else:
+            verdicts.append(Verdict(entry.index, b"", expected or b"", entry, b"", error))
+            expected = None
+    verdicts.reverse()
     return verdicts
-
-
-def _announced(follower: Entry | Unreadable | None, head: bytes) -> bytes | None:
-    if follower is None:
-        return head
-    return follower.link_before if isinstance(follower, Entry) else None
 
 
 def _digest_of(state: FareState, directory: Directory) -> tuple[bytes, DureError | None]:
@@ -119,25 +137,14 @@ def _digest_of(state: FareState, directory: Directory) -> tuple[bytes, DureError
 
 
 def _first_error(
-    upload: Upload,
-    entry: Entry,
-    digest: bytes,
-    station: ReaderCertificate,
-    before: bytes | None,
-    after: bytes,
-    follower: Entry | Unreadable | None,
-    directory: Directory,
-    now: int,
-    check_tap: CheckTap,
+    upload: Upload, verdict: Verdict, station: ReaderCertificate, directory: Directory, now: int, check_tap: CheckTap
 ) -> DureError | None:
+    entry = verdict.entry
+    if isinstance(entry, Unreadable):
+        return entry.error
     try:
-        if before is not None and entry.link_before != before:
-            raise ChainBrokenError(f"entry {entry.index} joins another link than the one before it")
-        announced = _announced(follower, upload.head)
-        if announced is not None and announced != after:
-            raise ChainBrokenError(f"entry {entry.index} is not the one that the chain goes on from")
         check_completion(entry, upload.reader, station)
-        verify_entry(entry, upload, directory, digest)
+        verify_entry(entry, upload, directory, verdict.digest)
         check_clock(entry.signed.state, now)
         check_sums(entry.signed.state, entry.signed.tap, entry.signed.previous_digest)
         check_tap(entry.signed.tap)
