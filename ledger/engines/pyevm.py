@@ -6,6 +6,7 @@ this folder but its transaction and header objects.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -29,6 +30,12 @@ from ledger.engines.errors import StateMissing, TransactionRejected
 _REVERT: Final = "revert"
 
 
+def _ancestors(environment: BlockEnvironment) -> Iterator[Hash32]:
+    """The ancestors' hashes, looked up only once BLOCKHASH asks: every call would read up to 256 headers otherwise."""
+    for ancestor in environment.ancestors():
+        yield Hash32(ancestor)
+
+
 def execution_context(environment: BlockEnvironment) -> ExecutionContext:
     """py-evm's form of a block environment; after the merge difficulty is 0."""
     return ExecutionContext(
@@ -38,7 +45,7 @@ def execution_context(environment: BlockEnvironment) -> ExecutionContext:
         difficulty=0,
         mix_hash=Hash32(environment.prev_randao),
         gas_limit=environment.gas_limit,
-        prev_hashes=(Hash32(ancestor) for ancestor in environment.ancestors()),
+        prev_hashes=_ancestors(environment),
         chain_id=environment.chain_id,
         base_fee_per_gas=environment.base_fee,
         excess_blob_gas=environment.excess_blob_gas,

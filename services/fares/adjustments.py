@@ -161,6 +161,7 @@ class Adjustments:
             "card": f"0x{record.card.hex()}",
             "seq": record.seq,
             "shares": sorted(map(list, explained.items())),
+            "journeys": journeys,
         }
         arguments = [*self._proof(record), table, sums_word(table, lanes), NO_MISSING]
         return self._send("allocate", record, record.digest, won, body, arguments)
