@@ -162,22 +162,8 @@ class Citizens:
     def claim_vouchers(self, hall: CityHall, rule_sets: dict[str, int], now: int, day: int) -> None:
         """Attested riders apply, take their credentials and claim their lots onto their cards."""
         holders = [rider for rider in self.morning.riders if rider.programmes]
-        issuer = self.world.party_key(CITY, "admin")
-        last_day = month_last_day(self.month)
-        applications = []
-        for rider in holders:
-            attestation = EligibilityAttestation(
-                self.person(rider.index), _attested(rider), CITY, month_first_day(self.month), last_day
-            )
-            digest = attestation.digest(hall.client.chain_id, hall.client.address("Vouchers"))
-            applications.append(
-                Application(rider.programmes[0], attestation, sign(digest, issuer), f"phone {rider.index}")
-            )
-        numbers = hall.registry.apply_many(applications, now=now)
         requests = []
-        for rider, number in zip(holders, numbers, strict=True):
-            if not isinstance(number, int):
-                raise DemoError(f"application of rider {rider.index}: {number.what}")
+        for rider, number in zip(holders, self._apply(hall, holders, now), strict=True):
             requests.append(
                 CredentialRequest(number, self.person(rider.index), address_of(self._credential_key(rider, day)))
             )
@@ -190,6 +176,31 @@ class Citizens:
             ]
             if made:
                 self._grant(hall, name, rule_sets[name], made, day)
+
+    def _apply(self, hall: CityHall, holders: Sequence[Rider], now: int) -> list[int]:
+        """Application numbers, in order; whom a run that was cut short has served already does not apply again."""
+        served = hall.registry.serving([(self.person(rider.index), rider.programmes[0]) for rider in holders])
+        new = [rider for rider, number in zip(holders, served, strict=True) if number is None]
+        answers = iter(hall.registry.apply_many([self._application(hall, rider) for rider in new], now=now))
+        numbers = []
+        for rider, known in zip(holders, served, strict=True):
+            number = next(answers) if known is None else known
+            if not isinstance(number, int):
+                raise DemoError(f"application of rider {rider.index}: {number.what}")
+            numbers.append(number)
+        return numbers
+
+    def _application(self, hall: CityHall, rider: Rider) -> Application:
+        attestation = EligibilityAttestation(
+            self.person(rider.index),
+            _attested(rider),
+            CITY,
+            month_first_day(self.month),
+            month_last_day(self.month),
+        )
+        digest = attestation.digest(hall.client.chain_id, hall.client.address("Vouchers"))
+        signature = sign(digest, self.world.party_key(CITY, "admin"))
+        return Application(rider.programmes[0], attestation, signature, f"phone {rider.index}")
 
     def _credential_key(self, rider: Rider, day: int) -> PrivateKey:
         programme = presets()[rider.programmes[0]]

@@ -127,6 +127,24 @@ class Registry:
             session.commit()
         return [answer if isinstance(answer, VoucherError) else _number(answer) for answer in answers]
 
+    def serving(self, people: Sequence[tuple[bytes, str]]) -> list[int | None]:
+        """The active applications of (person, programme id), in order; None where there is none.
+
+        A citizen whose answer was lost asks this before he applies again. Raises ProgrammeError.
+        """
+        with Session(self._engine) as session:
+            return [self._serving(session, person, self._programme(name)) for person, name in people]
+
+    def _serving(self, session: Session, person: bytes, programme: Programme) -> int | None:
+        group = programme.exclusion_group
+        query = select(VoucherEntitlement.id).where(
+            VoucherEntitlement.person_tag == person_tag(self._keys.nullifier_key, person, group),
+            VoucherEntitlement.exclusion_group == group,
+            VoucherEntitlement.state == Entitlement.ACTIVE,
+            VoucherEntitlement.programme == programme.id,
+        )
+        return session.exec(query).first()
+
     def _apply(self, session: Session, application: Application, now: int) -> VoucherEntitlement:
         programme = self._programme(application.programme)
         self._check_room(session, application.device, service_day_at(now))
