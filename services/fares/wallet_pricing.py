@@ -1,0 +1,65 @@
+"""The public tariff as a wallet asks it: each tap priced again by the rules that readers use (wallets.card.Pricing).
+
+What a wallet cannot know it takes from the tap: where it was made and when, and how far a bus measured its leg
+(money.md §2). Metres on rail it takes from the network, so that a gate cannot lengthen a ride.
+"""
+
+from __future__ import annotations
+
+from contracts.codes import Mode, RiderClass
+from contracts.messages import CardCertificate
+from services.fares.journeys import Charge, tap_off, tap_on
+from services.fares.network import GTX_NETWORK, NETWORK
+from services.fares.rules import is_rail, own_part_won
+from wallets.card import Price
+from wallets.presentation import SignedTap
+from wallets.taps import Tap
+
+
+def public_price(certificate: CardCertificate, last: SignedTap | None, tap: Tap) -> Price:
+    """What `tap` costs after `last` (None before the first) by the tariff in force.
+
+    Raises FareError where tariff or network have no answer: ClockError, OutBeforeInError, UnknownStationError,
+    DistanceError, BeforeFirstTariffError and others of its tree.
+    """
+    charge = _off(last, tap) if tap.kind == "OUT" else _on(certificate, last, tap)
+    own = own_part_won(charge.charge_won, charge.penalty_won, tap.mode, certificate.modes, certificate.per_tap_cap_won)
+    return Price(charge.charge_won, own, charge.missing_out_won, charge.journey)
+
+
+def _on(certificate: CardCertificate, last: SignedTap | None, tap: Tap) -> Charge:
+    return tap_on(
+        last.tap if last else None,
+        last.state.missing_out_won if last else 0,
+        seq=last.state.seq + 1 if last else 1,
+        time=tap.time,
+        mode=tap.mode,
+        route=tap.route,
+        stop=tap.stop,
+        line=tap.line,
+        rider_class=RiderClass(certificate.rider_class),
+    )
+
+
+def _off(last: SignedTap | None, tap: Tap) -> Charge:
+    before = last.tap if last else None
+    return tap_off(
+        before,
+        time=tap.time,
+        mode=tap.mode,
+        route=tap.route,
+        stop=tap.stop,
+        line=tap.line,
+        metres=_leg_metres(before, tap) if before else 0,
+    )
+
+
+def _leg_metres(before: Tap, tap: Tap) -> int:
+    if not is_rail(tap.mode):
+        return tap.journey.metres - before.journey.metres
+    network = GTX_NETWORK if tap.mode is Mode.GTX else NETWORK
+    return network.shortest(network.station(_place(before)), network.station(_place(tap))).metres
+
+
+def _place(tap: Tap) -> str:
+    return f"{tap.stop}:{tap.line}" if tap.line else tap.stop
