@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -30,9 +31,9 @@ _PHASES: Final = {
     "report": ("counting and checking", "집계와 검사"),
 }
 _NEXT: Final = (
-    "dure fare quote --from 시청:1호선 --to 강남 --at 2025-10-15T08:10:00+09:00",
-    "dure --data {data} demo --riders {riders} --seed {seed}",
-    "python -m ledger.replay {data}/chain --engine py-evm",
+    "{dure} fare quote --from 시청:1호선 --to 강남 --at 2025-10-15T08:10:00+09:00",
+    "{dure} --data {data} demo --riders {riders} --seed {seed}",
+    "{python} -m ledger.replay {data}/chain --engine py-evm",
 )
 
 
@@ -74,4 +75,9 @@ def _show(report: DemoReport, state: State, riders: int, seed: str) -> None:
     out.print(state.say("The report:", "보고서:"), str(Path(state.data, PAGE).resolve()))
     out.print(state.say("Try next:", "다음으로 해 볼 것:"))
     for line in _NEXT:
-        out.print("  " + line.format(data=state.data, riders=riders, seed=seed))
+        out.print("  " + line.format(dure=_dure(), python=sys.executable, data=state.data, riders=riders, seed=seed))
+
+
+def _dure() -> str:
+    """How this command was called, so that the lines work as printed whether its folder is on the PATH or not."""
+    return "dure" if shutil.which("dure") else sys.argv[0]
