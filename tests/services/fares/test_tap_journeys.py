@@ -339,7 +339,8 @@ def test_every_won_is_explained_and_a_lost_tap_takes_only_its_own(
 ) -> None:
     with TemporaryDirectory() as folder:
         city, card = City(Path(folder)), make_card("a")
-        wander(city, card, moves)
+        with city.store.group():
+            wander(city, card, moves)
         city.store.close()
     taps = taps_of(card)
     whole = journeys_of(taps, None)
