@@ -19,7 +19,7 @@ from services.bank.desk import Desk, Randomness
 from services.bank.service import Bank, check_supply
 from services.database import migrate, open_database
 from services.demo.world import CHAIN_ID, CITY, CLEARING_HOUSE, REGISTRY, Party, World
-from services.fares.adjustments import Adjustments
+from services.fares.adjustments import Adjustments, Corrected
 from services.fares.closing import DayClosing
 from services.fares.settlement import SettledBatch, Settlement
 from services.outbox import Outbox
@@ -112,8 +112,11 @@ class CityHall:
         self.office.recover()
         for outbox in self.approvers:
             outbox.recover()
-        self.read_settled(self.settlement.recover())
-        self._read_corrections()
+        # A crash between reading a batch and telling banks and books leaves them short of it: all are told again.
+        self.settlement.recover()
+        self.read_settled(self.settlement.settled())
+        self.adjustments.after_block()
+        self._book_corrections(self.adjustments.booked())
 
     def seal(self, *, empty: bool = False) -> list[SettledBatch]:
         """Blocks at the clock's time until nothing waits; `empty` makes one even if nothing does.
@@ -132,7 +135,7 @@ class CityHall:
             found = self.settlement.after_block()
             self.read_settled(found)
             settled += found
-            self._read_corrections()
+            self._book_corrections(self.adjustments.after_block())
         return settled
 
     def _next_block(self, empty: bool) -> Block | None:
@@ -165,11 +168,11 @@ class CityHall:
             for bank in self.banks:
                 bank.guarantee.record_settled(batch.number, batch.leaves)
 
-    def _read_corrections(self) -> None:
-        for one in self.adjustments.after_block():
+    def _book_corrections(self, corrections: Sequence[Corrected]) -> None:
+        for one in corrections:
             for bank in self.banks:
                 bank.guarantee.record_correction(
-                    one.batch, one.position, 1, one.card, one.service_day, one.guarantor_won
+                    one.batch, one.position, one.number, one.card, one.service_day, one.guarantor_won
                 )
 
     def check_supply(self) -> tuple[int, int]:

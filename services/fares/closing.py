@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from contracts.client import decode_call
-from contracts.codes import Refusal
+from contracts.hashing import sha256
 from contracts.records import Batch as ChainBatch
-from contracts.records import (
-    Leaf,
-    SettlementRecord,
-    lanes_of,
-    record_of,
-    signature_words,
-    state_words,
-    sums_word,
-    table_of,
-    table_word,
-)
+from contracts.records import Leaf, lanes_of, signature_words, state_words, sums_word, table_of, table_word
 from ledger.client import Client
 from services.days import day_end
 from services.fares import settlement_rules as rules
 from services.fares.chain_batches import read_batches
 from services.fares.errors import NotYetError, SettlementError
-from services.fares.limits import CLOSE_EARLIEST_S, CREDITED_ACCOUNTS
-from services.fares.settlement import Settlement, stored_tap
-from services.fares.tables import Batch, BatchStatus, Clone, Closing, Record, Tap
+from services.fares.gaps import gaps_over
+from services.fares.limits import (
+    BATCHES_PER_RELEASE,
+    CLOSE_EARLIEST_S,
+    CLOSE_LATEST_S,
+    CREDITED_ACCOUNTS,
+    TABLES_PER_DISTRIBUTION,
+)
+from services.fares.settlement import PREFIX, Settlement, leaves_of
+from services.fares.settlement_leaves import FORKED
+from services.fares.settlement_rows import shares_of, stored_tap
+from services.fares.tables import (
+    Batch,
+    BatchStatus,
+    Card,
+    Clone,
+    Closing,
+    Correction,
+    CorrectionStatus,
+    Record,
+    Tap,
+)
 from services.fares.tap_journeys import StoredTap
-from services.outbox import Outbox
-
-_RELEASE_BATCHES = 16  # that one release takes
-_FORK_RECORDS = 32  # that one settle_fork takes
+from services.outbox import ItemStatus, Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,154 +64,199 @@ class DayClosing:
     # --- clones
 
     def prove_clones(self) -> list[bytes]:
-        """Brings every clone that intake found, and that is not forked yet, to the chain; the cards. Repeatable."""
+        """Brings every clone that intake found, and that the chain does not know as forked, there; the cards.
+
+        Repeatable. A clone counts as reported once the chain says so; a card that is not enrolled cannot be proven.
+        """
         with Session(self._engine, expire_on_commit=False) as session:
             clones = session.exec(select(Clone).where(col(Clone.reported).is_(False)).order_by(col(Clone.card))).all()
             pairs = {
                 clone.card: [_tap(session, clone.first_digest), _tap(session, clone.second_digest)] for clone in clones
             }
+        sent, forked = [], []
         for card, pair in pairs.items():
-            self._outbox.once(f"clone:{card.hex()}", "Fares", "prove_clone", [_words(one) for one in pair])
+            status = self._settlement.account_of(card).slot.status
+            if status == FORKED:
+                forked.append(card)
+            elif status:
+                self._outbox.once(f"clone:{card.hex()}", "Fares", "prove_clone", [_words(one) for one in pair])
+                sent.append(card)
         with Session(self._engine) as session:
             for clone in clones:
-                clone.reported = True
-                session.merge(clone)
+                if clone.card in forked:
+                    clone.reported = True
+                    session.merge(clone)
             session.commit()
-        return list(pairs)
+        return sent
 
-    def settle_forks(self, service_day: int) -> list[str]:
-        """Settles the single states of forked cards of a day above what was settled at the fork, each once."""
-        with Session(self._engine, expire_on_commit=False) as session:
-            cards = session.exec(select(Clone.card).order_by(col(Clone.card))).all()
-            query = select(Tap).where(Tap.service_day == service_day, col(Tap.card).in_(cards))
-            rows = session.exec(query.order_by(col(Tap.card), col(Tap.seq), col(Tap.digest))).all()
-        settled = {card: self._settlement.account_of(card).slot.seq for card in cards}
-        taps = [stored_tap(row) for row in rows if row.seq > settled[row.card]]
-        purposes = []
-        for number, at in enumerate(range(0, len(taps), _FORK_RECORDS)):
-            chunk = taps[at : at + _FORK_RECORDS]
-            table = table_word(one.tap.operator for one in chunk)
-            words = [
-                SettlementRecord(
-                    one.state,
-                    one.card_signature,
-                    {one.tap.operator: one.state.charge_won} if one.state.charge_won else {},
-                ).words(table)
-                for one in chunk
-            ]
-            purpose = f"fork:{service_day}:{number}"
-            self._outbox.once(purpose, "Fares", "settle_fork", [service_day, table, words])
-            purposes.append(purpose)
-        return purposes
+    def settle_forks(self, service_day: int, *, now: int | None = None) -> list[str]:
+        """Settles the single states of forked cards of a day above what was settled at the fork, each once; the
+        transactions' purposes. `Settlement.after_block` reads them. now: the head's time unless given."""
+        time = self._client.head().timestamp if now is None else now
+        return [f"{PREFIX}{number}" for number in self._settlement.plan_forks(service_day, now=time)]
 
     def read_forks(self, purposes: Sequence[str]) -> list[ForkBatch]:
-        """The leaves of fork batches that are in blocks, recomputed and checked against their roots."""
+        """The leaves of fork batches that were read back. Raises OutboxError for one that is not in a block."""
         found = []
         for purpose in purposes:
-            item = self._outbox.require_done(purpose)
-            receipt = self._client.receipt(item.hash)
-            events = self._client.events_of(receipt, "Fares")
-            [event] = [one for one in events if one.name == "Settled"]
-            codes = {one.args["index"]: Refusal(one.args["code"]) for one in events if one.name == "Refused"}
-            leaves = self._fork_leaves(item.data, codes, receipt.block_number - 1)
-            rules.check_root(leaves, event.args["records_root"])
-            found.append(ForkBatch(event.args["batch"], tuple(leaves)))
+            self._outbox.require_done(purpose)
+            with Session(self._engine) as session:
+                number = session.get_one(Batch, int(purpose.removeprefix(PREFIX))).number
+            found.append(ForkBatch(number or 0, tuple(leaves_of(self._engine, number or 0))))
         return found
-
-    def _fork_leaves(self, data: bytes, codes: Mapping[int, Refusal], before: int) -> list[Leaf]:
-        _, (_, table, records) = decode_call("Fares", data)
-        spent: dict[bytes, int] = {}
-        leaves = []
-        for index, words in enumerate(records):
-            record = record_of(words, table)
-            card = record.state.card
-            digest = record.state.digest(self._client.chain_id, self._client.address("Fares"))
-            account = self._settlement.account_of(card, before)
-            leaf = rules.fork_leaf(record, digest, account, codes.get(index, Refusal.ACCEPTED), spent.get(card, 0))
-            spent[card] = spent.get(card, 0) + leaf.balance_won
-            leaves.append(leaf)
-        return leaves
 
     # --- days
 
     def close_day(self, service_day: int, *, now: int) -> None:
-        """Says that all records of a day are in; once. Raises NotYetError before 72 hours, or while batches wait."""
+        """Says that all records of a day are in; once.
+
+        Raises NotYetError before 72 hours, while records wait, and while a gap over the day is known before day 30.
+        """
         if now < day_end(service_day) + CLOSE_EARLIEST_S:
             raise NotYetError(f"day {service_day} closes 72 hours after its end at the earliest")
+        if self._client.call("Fares", "is_closed", [self._settlement.organisation, service_day]):
+            return
         with Session(self._engine) as session:
-            waiting = select(Batch).where(Batch.service_day == service_day, Batch.status == BatchStatus.PLANNED)
-            if session.exec(waiting).first() is not None:
-                raise NotYetError(f"day {service_day} has batches that are not in a block")
+            self._check_closable(session, service_day, now)
             if session.get(Closing, service_day) is None:
                 session.add(Closing(service_day=service_day, planned_at=now))
                 session.commit()
         self._outbox.once(f"close:{service_day}", "Fares", "close_day", [service_day])
 
+    def _check_closable(self, session: Session, service_day: int, now: int) -> None:
+        waiting = select(Batch.id).where(Batch.service_day == service_day, Batch.status == BatchStatus.PLANNED)
+        if session.exec(waiting.limit(1)).first() is not None:
+            raise NotYetError(f"day {service_day} has batches that are not in a block")
+        unsettled = (
+            select(func.count(func.distinct(Tap.card)))
+            .join(Card, col(Card.card) == col(Tap.card), isouter=True)
+            .where(Tap.service_day == service_day, Tap.seq > func.coalesce(Card.settled_seq, 0))
+            .where(func.coalesce(Card.hold_code, 0) == 0, col(Tap.card).not_in(select(Clone.card)))
+        )
+        if count := session.exec(unsettled).one():
+            raise NotYetError(f"day {service_day} has {count} cards whose taps are not settled")
+        if now < day_end(service_day) + CLOSE_LATEST_S and (gaps := gaps_over(session, service_day)):
+            raise NotYetError(f"day {service_day} misses states of {len(gaps)} cards")
+
     # --- credits
 
     def releasable(self, *, now: int, silence_s: int) -> list[ChainBatch]:
-        """Batches older than the silence whose credits no `Released` event names yet, in order."""
-        done = {event.args["batch"] for event in self._client.events("Credits", "Released")}
-        batches = read_batches(self._client, 0)
-        return [
-            batch
-            for batch in batches.values()
-            if batch.number not in done and batch.sums and batch.settled_at + silence_s <= now
-        ]
+        """Batches older than the silence, paid in by their guarantors, with credits that wait, in order.
+
+        Credits objected to wait for the end of their objection.
+        """
+        client = self._client
+        released = {event.args["batch"] for event in client.events("Credits", "Released")}
+        ended = {event.args["batch"] for event in client.events("Credits", "ObjectionEnded")}
+        paid: dict[int, int] = {}
+        found = []
+        for batch in read_batches(client, 0).values():
+            if not batch.sums or batch.settled_at + silence_s > now or batch.number in released - ended:
+                continue
+            if batch.number in released and not self._waits(batch):
+                continue
+            for part in batch.guarantors:
+                if part.guarantor not in paid:
+                    paid[part.guarantor] = client.call("Credits", "owed_by", [part.guarantor])[1]
+            if all(paid[part.guarantor] >= part.owed_through_won for part in batch.guarantors):
+                found.append(batch)
+        return found
 
     def pending(self) -> list[dict[int, int]]:
-        """Credits that no `Released` event names yet, per batch: organisation → won."""
-        done = {event.args["batch"] for event in self._client.events("Credits", "Released")}
-        batches = read_batches(self._client, 0).values()
-        return [credits_of(batch) for batch in batches if batch.number not in done]
+        """Credits that are not payable yet, per batch: organisation → won."""
+        released = {event.args["batch"] for event in self._client.events("Credits", "Released")}
+        found = []
+        for batch in read_batches(self._client, 0).values():
+            waits = credits_of(batch)
+            if batch.number in released:
+                lanes = self._client.call("Credits", "lanes_of", [batch.number])
+                waits = {one: won for at, (one, won) in enumerate(waits.items()) if not lanes >> at & 1}
+            if waits:
+                found.append(waits)
+        return found
+
+    def _waits(self, batch: ChainBatch) -> bool:
+        """Whether a batch that was released in part has a credit that is neither released nor objected to."""
+        lanes = self._client.call("Credits", "lanes_of", [batch.number])
+        credited = sum(1 << at for at, won in enumerate(lanes_of(batch.sums)) if won)
+        return bool(credited & ~(lanes | lanes >> 8))
 
     def release(self, name: str, batches: Sequence[ChainBatch]) -> list[str]:
-        """Asks for the release of these batches; the purposes of the transactions. Reverts show what is unpaid."""
+        """Asks for the release of these batches; the purposes of the transactions, named by what they release, so that
+        asking again after a crash fits whatever was released before. Reverts show what is unpaid."""
         purposes = []
-        for number, at in enumerate(range(0, len(batches), _RELEASE_BATCHES)):
-            purpose = f"release:{name}:{number}"
-            chunk = [batch.fields() for batch in batches[at : at + _RELEASE_BATCHES]]
-            self._outbox.once(purpose, "Credits", "release", [chunk])
-            purposes.append(purpose)
+        for at in range(0, len(batches), BATCHES_PER_RELEASE):
+            chunk = batches[at : at + BATCHES_PER_RELEASE]
+            content = sha256(json.dumps([batch.number for batch in chunk]).encode()).hex()[:16]
+            purposes.append(f"release:{name}:{content}")
+            self._outbox.once(purposes[-1], "Credits", "release", [[batch.fields() for batch in chunk]])
         return purposes
 
     def distribute(self, service_day: int) -> str | None:
-        """Empties `others` to the operators behind it for a day; the transaction's purpose, None where it is empty.
+        """Empties what a day's released batches put into `others` to the operators behind it; the transaction's
+        purpose, None where nothing waits. What came since an earlier distribution of the day goes in another.
 
-        Call after the day's batches are released. Raises SettlementError where the records' shares do not come to what
-        the chain holds.
+        Raises SettlementError where the chain holds less than the records' shares come to.
         """
-        house = self._settlement.organisation
-        held = self._client.call("Credits", "others", [house])
-        if not held:
-            return None
+        number, given = self._distributed(service_day)
         behind = self._behind_others(service_day)
-        if sum(behind.values()) != held:
-            raise SettlementError(f"others holds {held:,} won, the records' shares come to {sum(behind.values()):,}")
-        organisations = sorted(behind)
+        due = {one: won - given.get(one, 0) for one, won in behind.items() if won > given.get(one, 0)}
+        if not due:
+            return f"distribute:{service_day}:{number - 1}" if number else None
+        held = self._client.call("Credits", "others", [self._settlement.organisation])
+        if sum(due.values()) > held:
+            raise SettlementError(f"others holds {held:,} won, the records' shares come to {sum(due.values()):,}")
+        organisations = sorted(due)[: CREDITED_ACCOUNTS * TABLES_PER_DISTRIBUTION]
         tables, sums = [], []
         for at in range(0, len(organisations), CREDITED_ACCOUNTS):
             chunk = organisations[at : at + CREDITED_ACCOUNTS]
             tables.append(table_word(chunk))
-            sums.append(sums_word(tables[-1], {one: behind[one] for one in chunk}))
-        purpose = f"distribute:{service_day}"
+            sums.append(sums_word(tables[-1], {one: due[one] for one in chunk}))
+        purpose = f"distribute:{service_day}:{number}"
         self._outbox.once(purpose, "Credits", "distribute", [service_day, tables, sums])
         return purpose
 
+    def _distributed(self, service_day: int) -> tuple[int, dict[int, int]]:
+        """How many distributions of a day were sent, and the won that each operator got by them."""
+        found: dict[int, int] = {}
+        number = 0
+        while (item := self._outbox.find(f"distribute:{service_day}:{number}")) is not None:
+            number += 1
+            self._outbox.ensure_sent(item.purpose)
+            if item.status == ItemStatus.REVERTED:
+                continue
+            _, (_, tables, sums) = decode_call("Credits", item.data)
+            for table, lanes in zip(tables, sums, strict=True):
+                for one, won in zip(table_of(table), lanes_of(lanes), strict=False):
+                    found[one] = found.get(one, 0) + won
+        return number, found
+
     def _behind_others(self, service_day: int) -> dict[int, int]:
-        """Won per operator that stand on the chain as the house's `others`, over the accepted records of a day."""
+        """Won per operator that stand on the chain as the house's `others`: of a day's released batches, less what
+        corrections took from it, and of released allocations."""
         house = self._settlement.organisation
+        released = {event.args["batch"] for event in self._client.events("Credits", "Released")}
         found: dict[int, int] = {}
         with Session(self._engine) as session:
-            query = select(Record.shares).where(Record.service_day == service_day, Record.code == 0)
-            for shares in session.exec(query).all():
-                whole = {int(one): int(won) for one, won in json.loads(shares)}
-                kept = rules.lane_credits(whole, house)
-                if house in kept:
-                    for one, won in whole.items():
-                        if one not in kept and won:
-                            found[one] = found.get(one, 0) + won
+            query = select(Record, Batch.number).join(Batch, col(Batch.id) == col(Record.batch_id))
+            for record, number in session.exec(query.where(Record.service_day == service_day, Record.code == 0)).all():
+                if number not in released:
+                    continue
+                for one, won in rules.behind_others(shares_of(record), house).items():
+                    found[one] = found.get(one, 0) + won
+                for one, won in _corrected(session, record).items():
+                    found[one] = found.get(one, 0) + won
         return found
+
+
+def _corrected(session: Session, record: Record) -> dict[int, int]:
+    """What booked corrections of a record changed behind `others`."""
+    query = select(Correction).where(Correction.record_id == record.id, Correction.status == CorrectionStatus.BOOKED)
+    found: dict[int, int] = {}
+    for correction in session.exec(query).all():
+        for one, won in json.loads(correction.body).get("others", []):
+            found[one] = found.get(one, 0) + won
+    return found
 
 
 def credits_of(batch: ChainBatch) -> dict[int, int]:

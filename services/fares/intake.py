@@ -271,6 +271,11 @@ def _keep(connection: Connection, reader: bytes, refused: Sequence[tuple[int, Du
         connection.execute(insert(_REFUSALS), rows)
 
 
+def keep_refusal(connection: Connection, reader: bytes, error: DureError, body: bytes, now: int) -> None:
+    """Keeps what was refused after it was taken in, for the operator to see."""
+    _keep(connection, reader, [(0, error, body)], now)
+
+
 def deny(connection: Connection, cards: Mapping[bytes, Reason]) -> None:
     """Puts cards on the denylist's next version; one that stands there already stays as it is."""
     standing: set[bytes] = set()

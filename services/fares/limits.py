@@ -41,7 +41,12 @@ CLOSE_EARLIEST_S: Final = 72 * 3_600
 CLOSE_LATEST_S: Final = 30 * 86_400
 RELEASE_S: Final = 86_400  # credits become payable after this without objection
 MAX_DISPUTE_TEXT: Final = 500
-MAX_RECORDS_PER_PLAN: Final = 50_000  # a plan is held in memory; a larger day is planned in several
+CARDS_PER_PARTITION: Final = 4_096  # planned in one database transaction and held in memory, about 40 MB
+MAX_FOREGONE: Final = 16  # operators of free rides that one settle names
+FORK_STATES_PER_BATCH: Final = 32  # that one settle_fork takes
+BATCHES_PER_RELEASE: Final = 16  # that one release takes
+TABLES_PER_DISTRIBUTION: Final = 16  # that one distribute or cover takes
+LOTS_PER_CORRECTION: Final = 4  # that one adjust_down names
 
 # --- a quote
 MAX_DOCUMENT_BYTES: Final = 1 << 20  # a year of one person's legs has about 400 kB

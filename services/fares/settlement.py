@@ -3,71 +3,54 @@
     plan(day)     the records of a day's taps, in batches, stored with their transactions and sent
     after_block   reads what entered blocks: codes, leaves checked against the batch's root, cards' new sums
     recover       after a start, first: what a crash kept from the node is sent, what it left unread is read
+    settled       every batch read so far, for who must hear of each (after a crash between this and them)
 
 A batch and its signed transaction are stored in one database transaction, so that a crash can neither lose nor double
-it. A record that the chain refuses for a gap or the cap is held and tried again when it can hold; its taps are never
-lost.
+it. A card whose record the chain refused is held: it is tried again once the chain's own rules (contracts/twins) would
+take a record, never blindly. Its taps are never lost, and `held` shows it to the operator.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, or_, select
 
 from contracts.codes import Refusal
 from contracts.hashing import sha256
 from contracts.merkle import root
-from contracts.messages import FareState
-from contracts.records import CardAccount, Leaf, SettlementRecord, foregone_word, leaf_of, table_word
-from ledger.client import Client, Event, TransactionReceipt
-from services.days import day_end
+from contracts.records import CardAccount, Leaf, foregone_word, leaf_of, table_word
+from contracts.twins.fares_rules import claim_of, judge, judge_fork
+from ledger.client import Client
+from services.days import day_end, service_day_at
 from services.fares import settlement_rules as rules
-from services.fares.denylist import Reason
 from services.fares.errors import BatchLostError, SettlementError
-from services.fares.intake import deny, lift
-from services.fares.limits import GAP_S, MAX_RECORDS_PER_PLAN
-from services.fares.settlement_rules import DayRecord, Paid, PlannedBatch, Settled
-from services.fares.tables import Batch, BatchStatus, Card, Clone, Journey, Record, Tap
-from services.fares.tap_journeys import CardJourney, StoredTap
-from services.outbox import ItemStatus, Outbox, OutboxItem
-from wallets.taps import Tap as TapBody
+from services.fares.intake import keep_refusal
+from services.fares.limits import CARDS_PER_PARTITION, FORK_STATES_PER_BATCH, GAP_S
+from services.fares.settlement_leaves import twin_of
+from services.fares.settlement_reading import BatchReader, SettledBatch, read_again
+from services.fares.settlement_rows import chunks, journey_row, record_row, stored_tap
+from services.fares.settlement_rules import DayRecord, PlannedBatch, Settled
+from services.fares.tables import Batch, BatchKind, BatchStatus, Card, Clone, Journey, Record, Tap
+from services.fares.tap_journeys import StoredTap
+from services.outbox import ItemStatus, Outbox, OutboxError, OutboxItem
 
-_LOOKUP = 500  # SQLite takes a bounded number of parameters
-_PREFIX = "settle:"
+PREFIX = "settle:"
+__all__ = ["Held", "SettledBatch", "Settlement", "leaves_of", "stored_tap"]
 
 
 @dataclass(frozen=True, slots=True)
-class SettledBatch:
-    """A batch read back: its number, the leaf of each record in order, and who paid each."""
+class Held:
+    """A card that waits: why its last record was refused, and that record's batch id, day and seq (0: never sent)."""
 
-    number: int
+    card: bytes
+    code: Refusal
+    batch_id: int
     service_day: int
-    leaves: tuple[Leaf, ...]
-    paid: tuple[Paid, ...]
-    credits: Mapping[int, int]
-
-
-def stored_tap(row: Tap) -> StoredTap:
-    """A tap's row as the rules take it."""
-    state = FareState(
-        card=row.card,
-        seq=row.seq,
-        cum_won=row.cum_won,
-        cum_own_won=row.cum_own_won,
-        day_start_cum_won=row.day_start_cum_won,
-        day_start_own_won=row.day_start_own_won,
-        charge_won=row.charge_won,
-        missing_out_won=row.missing_out_won,
-        service_day=row.service_day,
-        tap_time=row.tap_time,
-        context=row.context,
-    )
-    return StoredTap(row.digest, state, TapBody.from_canonical(row.tap), row.reader, row.card_signature)
+    seq: int
 
 
 class Settlement:
@@ -90,38 +73,95 @@ class Settlement:
     def plan(self, service_day: int, *, now: int) -> list[int]:
         """Plans and sends the records of a service day that can be settled now; the ids of their batches.
 
-        Cards with a batch under way, a hold in force or a proven clone are left for later. Call again for what is left
-        beyond the bound of one plan.
+        Left for later are cards with a batch under way, with an earlier day unsettled, with an earlier day missing
+        until 72 hours after this one, held ones that the chain would refuse again, and clones. Repeatable.
         """
+        self.resend()
+        numbers: list[int] = []
+        after, partition = b"", 0
+        while True:
+            with Session(self.engine, expire_on_commit=False) as session:
+                cards = _unsettled_cards(session, service_day, after)
+                records = self._day_records(session, cards, service_day, now)
+                planned = [
+                    self.store(session, batch, service_day, now, partition=partition)
+                    for batch in rules.batches(records, self.organisation)
+                ]
+                session.commit()
+            numbers += self.send(planned)
+            if len(cards) < CARDS_PER_PARTITION:
+                return numbers
+            after, partition = cards[-1], partition + 1
+
+    def _day_records(self, session: Session, cards: Sequence[bytes], service_day: int, now: int) -> list[DayRecord]:
+        records: list[DayRecord] = []
+        for chunk in chunks(cards):
+            known = {row.card: row for row in session.exec(select(Card).where(col(Card.card).in_(chunk))).all()}
+            left_out = _under_way(session, chunk) | _cloned(session, chunk) | _behind(session, chunk, service_day)
+            taps: dict[bytes, list[StoredTap]] = {card: [] for card in chunk}
+            query = select(Tap).where(Tap.service_day == service_day, col(Tap.card).in_(chunk))
+            for row in session.exec(query.order_by(col(Tap.card), col(Tap.seq))):
+                taps[row.card].append(stored_tap(row))
+            for card in chunk:
+                if card in left_out:
+                    continue
+                record = self._day_record(session, known.get(card) or Card(card=card), taps[card], now)
+                if record is not None:
+                    records.append(record)
+        return records
+
+    def _day_record(self, session: Session, card: Card, taps: Sequence[StoredTap], now: int) -> DayRecord | None:
+        settled = Settled(card.settled_seq, card.settled_cum_won, card.settled_own_won, card.settled_day)
+        ahead: Sequence[StoredTap] = [tap for tap in taps if tap.state.seq > settled.seq]
+        last = ahead[-1].state
+        if rules.gap_won(last, settled) and now < day_end(last.service_day) + GAP_S:
+            return None
+        account = self.account_of(card.card) if card.hold_code not in (0, Refusal.SUM) else None
+        if account is not None:
+            ahead = rules.fitting(ahead, account)
+            if not ahead:
+                return None
+        first = ahead[0].tap.journey.first_seq
+        opening = [tap for tap in taps if first <= tap.state.seq <= settled.seq and tap.tap.journey.first_seq == first]
+        before = self.tap_before(session, (opening or ahead)[0])
+        try:
+            record = rules.day_record(ahead, before, settled, opening)
+        except SettlementError as error:
+            _hold(session, card, error, ahead[-1], now)
+            return None
+        taken = account is None or self._verdict(record, account, now, fork=False) is Refusal.ACCEPTED
+        return record if taken else None
+
+    def _verdict(self, record: DayRecord, account: CardAccount, now: int, *, fork: bool) -> Refusal:
+        """What the chain would say of a record now, by the twin of Fares."""
+        credits = rules.lane_credits(record.credits, self.organisation)
+        table = table_word(credits)
+        claim = claim_of(record.record(credits).words(table), self.client.chain_id, self.client.address("Fares"))
+        card = twin_of(account) if account.slot.status else None
+        today = service_day_at(now)
+        if fork:
+            return judge_fork(claim, card, record.card, table, self.organisation, today, set(), set())
+        return judge(claim, card, record.card, table, self.organisation, today, set())
+
+    def plan_forks(self, service_day: int, *, now: int) -> list[int]:
+        """Plans and sends the single states of forked cards of a day above the fork, each digest once (money.md §2);
+        the ids of their batches. States that the cap refused are tried again once it leaves room. Repeatable."""
+        self.resend()
         with Session(self.engine, expire_on_commit=False) as session:
-            records = self._day_records(session, service_day, now)
+            records = []
+            for card in _forked(session):
+                account = self.account_of(card)
+                done = _sent(session, card)
+                query = select(Tap).where(Tap.card == card, Tap.service_day == service_day)
+                rows = session.exec(query.where(Tap.seq > account.slot.seq).order_by(col(Tap.seq), col(Tap.digest)))
+                found = [rules.fork_record(stored_tap(row)) for row in rows if row.digest not in done]
+                records += [one for one in found if self._verdict(one, account, now, fork=True) is Refusal.ACCEPTED]
             planned = [
-                self._store(session, batch, service_day, now) for batch in rules.batches(records, self.organisation)
+                self.store(session, batch, service_day, now, kind=BatchKind.FORK)
+                for batch in rules.batches(records, self.organisation, FORK_STATES_PER_BATCH)
             ]
             session.commit()
-        for _, item in planned:
-            self.outbox.send(item)
-        return [number for number, _ in planned]
-
-    def _day_records(self, session: Session, service_day: int, now: int) -> list[DayRecord]:
-        by_card: dict[bytes, list[Tap]] = {}
-        rows = session.exec(select(Tap).where(Tap.service_day == service_day).order_by(col(Tap.card), col(Tap.seq)))
-        for row in rows:
-            by_card.setdefault(row.card, []).append(row)
-        cards = _cards(session, by_card)
-        busy = _under_way(session) | set(session.exec(select(Clone.card)).all())
-        records: list[DayRecord] = []
-        for card, taps in by_card.items():
-            known = cards.get(card) or Card(card=card)
-            ahead = [stored_tap(row) for row in taps if row.seq > known.settled_seq]
-            if card in busy or known.hold_until > now or not ahead:
-                continue
-            settled = Settled(known.settled_seq, known.settled_cum_won, known.settled_own_won, known.settled_day)
-            if known.hold_code == Refusal.CAP:
-                ahead = list(rules.fitting(ahead, self._headroom(card)))
-            if ahead and len(records) < MAX_RECORDS_PER_PLAN:
-                records.append(rules.day_record(ahead, self.tap_before(session, ahead[0]), settled))
-        return records
+        return self.send(planned)
 
     def tap_before(self, session: Session, first: StoredTap) -> StoredTap | None:
         """The tap of the same card just before `first`, if clearing has it."""
@@ -135,209 +175,196 @@ class Settlement:
         """A card's slot and lots as Fares holds them."""
         return CardAccount.unpack(self.client.call("Fares", "card", [card], block=block))
 
-    def _headroom(self, card: bytes) -> int:
-        """What the card's own won and its guarantor still cover; vouchers come on top."""
-        account = self.account_of(card)
-        return account.slot.balance_won + account.slot.cap_won - account.slot.used_won
+    # --- storing and sending
 
-    def _store(self, session: Session, planned: PlannedBatch, service_day: int, now: int) -> tuple[int, OutboxItem]:
-        leaves: list[bytes] = []
-        rows: list[list[Journey]] = []
-        for record in planned.records:
-            rows.append([])
-            for journey in record.journeys:
-                if not journey.money:
-                    continue
-                money, route = rules.journey_leaves(journey, self._token)
-                rows[-1].append(_journey_row(journey, len(leaves), money, route))
-                leaves += [money, route]
-        head = self.client.head()
+    def store(
+        self,
+        session: Session,
+        planned: PlannedBatch,
+        service_day: int,
+        now: int,
+        *,
+        kind: BatchKind = BatchKind.DAY,
+        partition: int = 0,
+    ) -> tuple[int, OutboxItem]:
+        """Stores a batch, its records, its journeys' leaves and its transaction; the batch's id and the transaction."""
+        priced = [
+            [(journey, *rules.journey_leaves(journey, self._token)) for journey in record.journeys if journey.money]
+            for record in planned.records
+        ]
+        leaves = [leaf for one in priced for _, money, route in one for leaf in (money, route)]
         batch = Batch(
+            kind=kind,
             service_day=service_day,
-            partition=0,
+            partition=partition,
             planned_at=now,
             journeys_root=root(leaves, sha256),
             journeys_size=len(leaves),
-            from_block=head.number + 1,
+            from_block=self.client.head().number + 1,
         )
         session.add(batch)
         session.flush()
         number = batch.id or 0  # the flush has numbered it
-        for position, record in enumerate(planned.records):
-            row = _record_row(number, position, record)
-            session.add(row)
-            session.flush()
-            for journey_row in rows[position]:
-                journey_row.record_id = row.id or 0
-                session.add(journey_row)
-        item = self._plan_transaction(session, batch, planned)
+        rows = [record_row(number, position, record) for position, record in enumerate(planned.records)]
+        session.add_all(rows)
+        session.flush()
+        journeys: list[Journey] = []
+        for row, one in zip(rows, priced, strict=True):
+            for journey, money, route in one:
+                journeys.append(journey_row(row.id or 0, 2 * len(journeys), journey, money, route))
+        session.add_all(journeys)
+        item = self._transaction(session, batch, planned)
         batch.tx_hash = item.hash
         session.add(batch)
         return number, item
 
-    def _plan_transaction(self, session: Session, batch: Batch, planned: PlannedBatch) -> OutboxItem:
+    def _transaction(self, session: Session, batch: Batch, planned: PlannedBatch) -> OutboxItem:
         table = table_word(planned.organisations)
         words = [
             record.record(credits).words(table)
             for record, credits in zip(planned.records, planned.credits, strict=True)
         ]
-        arguments = [
-            batch.service_day,
-            table,
-            batch.journeys_root,
-            batch.journeys_size,
-            [foregone_word(one, won) for one, won in planned.foregone.items()],
-            words,
-        ]
-        return self.outbox.plan(session, f"{_PREFIX}{batch.id}", "Fares", "settle", arguments)
+        purpose = f"{PREFIX}{batch.id}"
+        if batch.kind == BatchKind.FORK:
+            return self.outbox.plan(session, purpose, "Fares", "settle_fork", [batch.service_day, table, words])
+        foregone = [foregone_word(one, won) for one, won in planned.foregone.items()]
+        arguments = [batch.service_day, table, batch.journeys_root, batch.journeys_size, foregone, words]
+        return self.outbox.plan(session, purpose, "Fares", "settle", arguments)
+
+    def send(self, planned: Iterable[tuple[int, OutboxItem]]) -> list[int]:
+        """Sends stored batches; their ids. Those behind one that the node refuses are sent too.
+
+        Raises OutboxError for the first refused one; `resend` gives it to the node again.
+        """
+        numbers: list[int] = []
+        refused: list[OutboxError] = []
+        for number, item in planned:
+            numbers.append(number)
+            try:
+                self.outbox.send(item)
+            except OutboxError as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
+        return numbers
+
+    def resend(self) -> None:
+        """Gives batches that the node refused or dropped to it again."""
+        for batch in self._waiting():
+            self.outbox.ensure_sent(f"{PREFIX}{batch.id}")
+
+    def _waiting(self) -> Sequence[Batch]:
+        with Session(self.engine, expire_on_commit=False) as session:
+            return session.exec(select(Batch).where(Batch.status == BatchStatus.PLANNED).order_by(col(Batch.id))).all()
 
     # --- reading back
 
     def after_block(self) -> list[SettledBatch]:
-        """Reads the batches that entered blocks. Repeatable. Raises SettlementError where the chain disagrees."""
+        """Reads the batches that entered blocks, each in a transaction of its own. Repeatable.
+
+        Raises SettlementError, once all others are read, where one reverted (its records are planned again) or where
+        the chain holds other records than these.
+        """
         self.outbox.settle()
-        with Session(self.engine, expire_on_commit=False) as session:
-            waiting = session.exec(
-                select(Batch).where(Batch.status == BatchStatus.PLANNED).order_by(col(Batch.id))
-            ).all()
-        found = [self._read(batch) for batch in waiting]
-        return [one for one in found if one is not None]
+        found: list[SettledBatch] = []
+        failed: list[SettlementError] = []
+        reader = BatchReader(self.engine, self.client)
+        for batch in self._waiting():
+            item = self.outbox.find(f"{PREFIX}{batch.id}")
+            try:
+                if item is None:
+                    raise BatchLostError(f"batch {batch.id} was planned without its transaction")
+                if item.status in (ItemStatus.DONE, ItemStatus.REVERTED):
+                    found.append(reader.read(batch.id or 0, item.hash))
+            except SettlementError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+        return found
 
     def recover(self) -> list[SettledBatch]:
         """After a start, before anything else: sends what a crash kept from the node, reads what it left unread."""
         self.outbox.recover()
         return self.after_block()
 
-    def _read(self, batch: Batch) -> SettledBatch | None:
-        item = self.outbox.find(f"{_PREFIX}{batch.id}")
-        if item is None:
-            raise BatchLostError(f"batch {batch.id} was planned without its transaction")
-        if item.status in (ItemStatus.PLANNED, ItemStatus.REFUSED):
-            return None
-        receipt = self.client.receipt(item.hash)
-        with Session(self.engine, expire_on_commit=False) as session:
-            if not receipt.succeeded:
-                batch.status = BatchStatus.FAILED
-                session.add(batch)
-                session.commit()
-                raise SettlementError(f"batch {batch.id} reverted: {receipt.reason}")
-            settled = self._apply(session, batch, receipt)
-            session.commit()
-        return settled
+    def settled(self, after_number: int = 0) -> list[SettledBatch]:
+        """Every batch that was read back, from the tables, in the chain's order; from the one after `after_number`."""
+        with Session(self.engine) as session:
+            query = select(Batch).where(Batch.status == BatchStatus.SETTLED, col(Batch.number) > after_number)
+            return [read_again(session, batch) for batch in session.exec(query.order_by(col(Batch.number))).all()]
 
-    def _apply(self, session: Session, batch: Batch, receipt: TransactionReceipt) -> SettledBatch:
-        events = self.client.events_of(receipt, "Fares")
-        [event] = [one for one in events if one.name == "Settled"]
-        codes = {one.args["index"]: Refusal(one.args["code"]) for one in events if one.name == "Refused"}
-        rows = session.exec(select(Record).where(Record.batch_id == batch.id).order_by(col(Record.position))).all()
-        taps = _taps_of(session, rows)
-        leaves: list[Leaf] = []
-        paid: list[Paid] = []
-        for row in rows:
-            account = self.account_of(row.card, receipt.block_number - 1)
-            tap = taps[row.digest]
-            record = SettlementRecord(tap.state, tap.card_signature, {}, row.suspense_won)
-            code = codes.get(row.position, Refusal.ACCEPTED)
-            paid.append(rules.paid_by(record, account) if code is Refusal.ACCEPTED else Paid({}, 0, 0))
-            leaves.append(rules.settlement_leaf(record, tap.digest, account, code, paid[-1]))
-            row.code, row.leaf = int(code), leaves[-1].pack()
-            session.add(row)
-            self._move_card(session, tap, code)
-        rules.check_root(leaves, event.args["records_root"])
-        _mark(session, batch, event, receipt)
-        return SettledBatch(event.args["batch"], batch.service_day, tuple(leaves), tuple(paid), _credits(rows, leaves))
+    def held(self) -> list[Held]:
+        """The cards whose last record was refused and not replaced by an accepted one, by card."""
+        with Session(self.engine) as session:
+            newest = (
+                select(func.max(Record.id)).where(col(Record.code) > 0).group_by(col(Record.card)).scalar_subquery()
+            )
+            query = select(Record).where(col(Record.id).in_(newest))
+            records = {row.card: row for row in session.exec(query).all()}
+            cards = session.exec(select(Card).where(Card.hold_code != 0).order_by(col(Card.card))).all()
+            return [_held(card, records.get(card.card)) for card in cards]
 
-    def _move_card(self, session: Session, tap: StoredTap, code: Refusal) -> None:
-        card = session.get(Card, tap.state.card) or Card(card=tap.state.card)
-        if code is Refusal.ACCEPTED:
-            card.settled_seq, card.settled_cum_won = tap.state.seq, tap.state.cum_won
-            card.settled_own_won, card.settled_day = tap.state.cum_own_won, tap.state.service_day
-            if card.hold_code == Refusal.CAP:
-                lift(session.connection(), [tap.state.card], Reason.UNPAID)
-            card.hold_until, card.hold_code = 0, 0
-        else:
-            card.hold_code = int(code)
-            # A gap may close by itself within 72 hours; the cap needs a smaller record, which the next plan makes.
-            card.hold_until = day_end(tap.state.service_day) + GAP_S if code is Refusal.GAP else 0
-            if code is Refusal.CAP:  # money.md §1: denied until the rider pays
-                deny(session.connection(), {tap.state.card: Reason.UNPAID})
+
+def _held(card: Card, record: Record | None) -> Held:
+    code = Refusal(card.hold_code)
+    if record is None:
+        return Held(card.card, code, 0, 0, 0)
+    return Held(card.card, code, record.batch_id, record.service_day, record.seq)
+
+
+def _hold(session: Session, card: Card, error: SettlementError, last: StoredTap, now: int) -> None:
+    """A record that cannot be made: the card waits as if the chain had refused its sum, and the operator sees why."""
+    if card.hold_code != Refusal.SUM:
+        card.hold_code = int(Refusal.SUM)
         session.add(card)
+        keep_refusal(session.connection(), last.reader, error, last.digest, now)
 
 
-def _journey_row(journey: CardJourney, position: int, money: bytes, route: bytes) -> Journey:
-    return Journey(
-        record_id=0,
-        position=position,
-        card=journey.card,
-        first_seq=journey.first_seq,
-        last_seq=journey.last_seq,
-        service_day=journey.service_day,
-        charged_won=journey.charged_won,
-        priced_won=journey.priced_won,
-        finding=journey.finding.value,
-        money_leaf=money,
-        route_leaf=route,
+def _unsettled_cards(session: Session, service_day: int, after: bytes) -> list[bytes]:
+    """The next cards of a partition with taps of a day above what is settled, in order."""
+    query = (
+        select(Tap.card)
+        .join(Card, col(Card.card) == col(Tap.card), isouter=True)
+        .where(Tap.service_day == service_day, Tap.card > after, Tap.seq > func.coalesce(Card.settled_seq, 0))
     )
+    return list(session.exec(query.group_by(col(Tap.card)).order_by(col(Tap.card)).limit(CARDS_PER_PARTITION)).all())
 
 
-def _record_row(batch: int, position: int, record: DayRecord) -> Record:
-    return Record(
-        batch_id=batch,
-        position=position,
-        card=record.card,
-        seq=record.last.state.seq,
-        digest=record.last.digest,
-        service_day=record.last.state.service_day,
-        increase_won=record.increase_won,
-        own_increase_won=record.own_increase_won,
-        suspense_won=record.suspense_won,
-        shares=json.dumps(sorted(record.credits.items()), separators=(",", ":")),
-    )
-
-
-def _mark(session: Session, batch: Batch, event: Event, receipt: TransactionReceipt) -> None:
-    batch.status = BatchStatus.SETTLED
-    batch.number = event.args["batch"]
-    batch.block, batch.log_index = receipt.block_number, event.log_index
-    batch.accepted, batch.refused = event.args["accepted"], event.args["refused"]
-    batch.records_root = event.args["records_root"]
-    session.add(batch)
-
-
-def _credits(rows: Sequence[Record], leaves: Sequence[Leaf]) -> dict[int, int]:
-    """Won per organisation over the accepted records, before `others` is taken apart."""
-    sums: dict[int, int] = {}
-    for row, leaf in zip(rows, leaves, strict=True):
-        if leaf.code == 0:
-            for organisation, won in json.loads(row.shares):
-                sums[organisation] = sums.get(organisation, 0) + won
-    return sums
-
-
-def _chunks(values: Iterable[bytes]) -> Iterable[list[bytes]]:
-    listed = list(values)
-    return (listed[at : at + _LOOKUP] for at in range(0, len(listed), _LOOKUP))
-
-
-def _cards(session: Session, cards: Iterable[bytes]) -> dict[bytes, Card]:
-    found: dict[bytes, Card] = {}
-    for chunk in _chunks(cards):
-        found |= {row.card: row for row in session.exec(select(Card).where(col(Card.card).in_(chunk))).all()}
-    return found
-
-
-def _under_way(session: Session) -> set[bytes]:
-    """Cards with a record in a batch that has not been read back."""
+def _under_way(session: Session, cards: Sequence[bytes]) -> set[bytes]:
+    """Those of the cards with a record in a batch that has not been read back."""
     query = select(Record.card).join(Batch, col(Record.batch_id) == col(Batch.id))
-    return set(session.exec(query.where(Batch.status == BatchStatus.PLANNED)).all())
+    return set(session.exec(query.where(Batch.status == BatchStatus.PLANNED, col(Record.card).in_(cards))).all())
 
 
-def _taps_of(session: Session, rows: Sequence[Record]) -> dict[bytes, StoredTap]:
-    found: dict[bytes, StoredTap] = {}
-    for chunk in _chunks(row.digest for row in rows):
-        query = select(Tap).where(col(Tap.digest).in_(chunk))
-        found |= {row.digest: stored_tap(row) for row in session.exec(query).all()}
-    return found
+def _cloned(session: Session, cards: Sequence[bytes]) -> set[bytes]:
+    return set(session.exec(select(Clone.card).where(col(Clone.card).in_(cards))).all())
+
+
+def _behind(session: Session, cards: Sequence[bytes], service_day: int) -> set[bytes]:
+    """Those of the cards with unsettled taps of an earlier day, which comes first. What the chain refused for good
+    holds up no later day."""
+    lasting = [int(code) for code in Refusal if code not in (Refusal.ACCEPTED, Refusal.CAP, Refusal.GAP)]
+    query = (
+        select(Tap.card)
+        .join(Card, col(Card.card) == col(Tap.card), isouter=True)
+        .where(col(Tap.card).in_(cards), Tap.service_day < service_day)
+        .where(Tap.seq > func.coalesce(Card.settled_seq, 0))
+        .where(func.coalesce(Card.hold_code, 0).not_in(lasting))
+    )
+    return set(session.exec(query).all())
+
+
+def _forked(session: Session) -> list[bytes]:
+    """Cards that clearing, or the chain, knows as forked, in order."""
+    cards = set(session.exec(select(Clone.card)).all())
+    return sorted(cards.union(session.exec(select(Card.card).where(Card.hold_code == int(Refusal.FORKED))).all()))
+
+
+def _sent(session: Session, card: bytes) -> set[bytes]:
+    """Digests of a card that are settled or under way; what failed or was refused is not."""
+    query = select(Record.digest).join(Batch, col(Record.batch_id) == col(Batch.id))
+    open_ = or_(col(Record.code) == 0, col(Batch.status) == BatchStatus.PLANNED)
+    return set(session.exec(query.where(Record.card == card).where(open_)).all())
 
 
 def leaves_of(engine: Engine, batch_number: int) -> list[Leaf]:

@@ -12,21 +12,18 @@ from typing import Final
 
 import rfc8785
 
-from contracts.codes import Refusal
-from contracts.hashing import keccak
-from contracts.merkle import root
-from contracts.records import CardAccount, Leaf, SettlementRecord
-from contracts.twins.fares_rules import Card as CardTwin
-from contracts.twins.fares_rules import Lot, eligible_won, spend
+from contracts.messages import FareState
+from contracts.records import CREDIT_BITS, CardAccount, SettlementRecord
+from contracts.twins.fares_rules import eligible_won, spend
 from services.fares.errors import SettlementError
-from services.fares.limits import CREDITED_ACCOUNTS, RECORDS_PER_BATCH
+from services.fares.limits import CREDITED_ACCOUNTS, MAX_FOREGONE, RECORDS_PER_BATCH
+from services.fares.settlement_leaves import twin_of
+from services.fares.splits import largest_remainder
 from services.fares.tap_journeys import CardJourney, StoredTap, journeys_of
 
 SALT_BYTES: Final = 16
 MONEY_TAG: Final = b"\x01"
 ROUTE_TAG: Final = b"\x02"
-MAX_FOREGONE: Final = 16  # words that one settle takes
-_CREDIT_MAX_WON: Final = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +52,31 @@ class DayRecord:
         """The card, 20 bytes."""
         return self.last.state.card
 
+    @property
+    def foregone(self) -> dict[int, int]:
+        """What free rides of the record cost each operator, in won: the largest that one settle can name."""
+        sums: dict[int, int] = {}
+        for journey in self.journeys:
+            for organisation, won in journey.foregone.items():
+                sums[organisation] = sums.get(organisation, 0) + won
+        return dict(sorted(sums.items(), key=lambda each: (-each[1], each[0]))[:MAX_FOREGONE])
+
     def record(self, credits: Mapping[int, int]) -> SettlementRecord:
         """What goes to Fares, with these credits."""
         return SettlementRecord(self.last.state, self.last.card_signature, credits, self.suspense_won)
 
 
-def day_record(taps: Sequence[StoredTap], before: StoredTap | None, settled: Settled) -> DayRecord:
+def day_record(
+    taps: Sequence[StoredTap], before: StoredTap | None, settled: Settled, opening: Sequence[StoredTap] = ()
+) -> DayRecord:
     """The record of one card's taps of one service day above what is settled, in order of seq.
 
-    `before`: the tap just before the first, if clearing has it. Raises SettlementError where the journeys explain more
-    than the card's sums grew, which no signed states of one card can do.
+    opening: taps of the first one's journey that are settled already · before: the tap just before all of these, if
+    clearing has it. Raises SettlementError where the journeys explain more than the card's sums grew, which no signed
+    states of one card can do, and where a sum is larger than a lane of a record.
     """
     last = taps[-1]
-    journeys = tuple(journeys_of(taps, before))
+    journeys = journeys_above(taps, before, opening)
     credits: dict[int, int] = {}
     for journey in journeys:
         for organisation, won in journey.shares.items():
@@ -76,22 +85,56 @@ def day_record(taps: Sequence[StoredTap], before: StoredTap | None, settled: Set
     suspense = increase - sum(credits.values())
     if suspense < 0:
         raise SettlementError(f"journeys of card 0x{last.state.card.hex()} come to {-suspense} won more than its sums")
+    if increase >> CREDIT_BITS:
+        raise SettlementError(f"card 0x{last.state.card.hex()}: {increase:,} won in one record")
     return DayRecord(last, increase, last.state.cum_own_won - settled.own_won, credits, suspense, journeys)
 
 
-def fitting(taps: Sequence[StoredTap], headroom_won: int) -> Sequence[StoredTap]:
-    """The taps up to the last that ends no journey in its middle and charges no more than `headroom_won` in all.
+def journeys_above(
+    taps: Sequence[StoredTap], before: StoredTap | None, opening: Sequence[StoredTap]
+) -> tuple[CardJourney, ...]:
+    """The journeys of these taps. One that was begun in an earlier record is priced whole and counts here with what
+    its later taps charged; its leaves, which name all its taps, stand for those of the earlier record."""
+    found = journeys_of([*opening, *taps], before)
+    if opening:
+        [earlier] = journeys_of(opening, before)
+        found[0] = _rest_of(found[0], earlier)
+    return tuple(found)
+
+
+def _rest_of(whole: CardJourney, earlier: CardJourney) -> CardJourney:
+    """What a journey credits beyond its settled part. Nobody loses by a record: who got too much before keeps it until
+    a correction, so the rest goes to those who are short, by what they are short of."""
+    charged = whole.charged_won - earlier.charged_won
+    if not whole.shares:
+        return replace(whole, charged_won=charged)
+    short = {one: max(0, won - earlier.shares.get(one, 0)) for one, won in whole.shares.items()}
+    parts = largest_remainder(charged, list(short.values()))
+    return replace(whole, charged_won=charged, shares=dict(zip(short, parts, strict=True)), foregone={})
+
+
+def gap_won(state: FareState, settled: Settled) -> int:
+    """Won that earlier days of the card charged and that no record holds yet; 0 without a gap (money.md §3, Gap)."""
+    return max(0, state.day_start_cum_won - settled.cum_won)
+
+
+def covered(state: FareState, account: CardAccount) -> bool:
+    """Whether vouchers, balance and the guarantor's cap together pay up to this state (money.md §3, CAP)."""
+    card = twin_of(account)
+    voucher, _ = spend(card.lots, state.service_day, max(0, eligible_won(state, card)))
+    return state.cum_won - card.cum_won - voucher - card.balance_won <= card.headroom_won
+
+
+def fitting(taps: Sequence[StoredTap], account: CardAccount) -> Sequence[StoredTap]:
+    """The taps up to the last one that ends no journey in its middle and that the card can pay as it stands now.
 
     Where a guarantor's cap is reached during a day, this much of it settles at once (money.md §3).
     """
-    fits = 0
-    total = 0
-    for at, tap in enumerate(taps):
-        total += tap.state.charge_won
-        follows = at + 1 < len(taps) and taps[at + 1].tap.journey.first_seq == tap.tap.journey.first_seq
-        if total <= headroom_won and not follows:
-            fits = at + 1
-    return taps[:fits]
+    for end in range(len(taps), 0, -1):
+        follows = end < len(taps) and taps[end].tap.journey.first_seq == taps[end - 1].tap.journey.first_seq
+        if not follows and covered(taps[end - 1].state, account):
+            return taps[:end]
+    return ()
 
 
 def lane_credits(credits: Mapping[int, int], house: int) -> dict[int, int]:
@@ -107,6 +150,14 @@ def lane_credits(credits: Mapping[int, int], house: int) -> dict[int, int]:
     return kept
 
 
+def behind_others(credits: Mapping[int, int], house: int) -> dict[int, int]:
+    """Won per operator that `lane_credits` put into the account `others`."""
+    kept = lane_credits(credits, house)
+    if house not in kept:
+        return {}
+    return {one: won for one, won in credits.items() if won and one not in kept}
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedBatch:
     """Records that one transaction settles, and the credits of each."""
@@ -117,44 +168,59 @@ class PlannedBatch:
 
     @property
     def foregone(self) -> dict[int, int]:
-        """What free rides of the batch cost each operator, in won; at most 16 operators."""
+        """What free rides of the batch cost each operator, in won."""
         sums: dict[int, int] = {}
         for record in self.records:
-            for journey in record.journeys:
-                for organisation, won in journey.foregone.items():
-                    sums[organisation] = sums.get(organisation, 0) + won
-        return dict(sorted(sums.items())[:MAX_FOREGONE])
+            for organisation, won in record.foregone.items():
+                sums[organisation] = sums.get(organisation, 0) + won
+        return dict(sorted(sums.items()))
 
 
-def batches(records: Sequence[DayRecord], house: int) -> list[PlannedBatch]:
-    """Records packed so that each batch credits at most seven organisations and holds at most 256 records.
+class _Packing:
+    """A batch while it is being filled."""
 
-    Records of equal organisations stand together; within a batch the order is by card, which says nothing.
-    Raises SettlementError for a credit that no lane holds.
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.organisations: set[int] = set()
+        self._foregone: set[int] = set()
+        self.chosen: list[tuple[DayRecord, Mapping[int, int]]] = []
+
+    def takes(self, record: DayRecord, credits: Mapping[int, int]) -> bool:
+        """Adds the record if the batch has room for it and for its organisations."""
+        foregone = self._foregone | record.foregone.keys()
+        organisations = self.organisations | credits.keys()
+        if len(self.chosen) == self._size or len(organisations) > CREDITED_ACCOUNTS or len(foregone) > MAX_FOREGONE:
+            return False
+        self.organisations, self._foregone = organisations, foregone
+        self.chosen.append((record, credits))
+        return True
+
+
+def batches(records: Sequence[DayRecord], house: int, size: int = RECORDS_PER_BATCH) -> list[PlannedBatch]:
+    """Records packed so that each batch credits at most seven organisations and holds at most `size` records.
+
+    Records of equal organisations stand together; within a batch the order is by card and seq, which says nothing.
     """
     lanes = [(record, lane_credits(record.credits, house)) for record in records]
+    lanes.sort(key=lambda each: (tuple(sorted(each[1])), each[0].card, each[0].last.state.seq))
+    packed: list[_Packing] = []
     for record, credits in lanes:
-        if max([*credits.values(), record.suspense_won], default=0) >= _CREDIT_MAX_WON:
-            raise SettlementError(f"card 0x{record.card.hex()}: a credit of more than {_CREDIT_MAX_WON} won")
-    lanes.sort(key=lambda each: (tuple(sorted(each[1])), each[0].card))
-    open_: list[tuple[set[int], list[tuple[DayRecord, Mapping[int, int]]]]] = []
-    for record, credits in lanes:
-        for organisations, chosen in open_:
-            if len(chosen) < RECORDS_PER_BATCH and len(organisations | credits.keys()) <= CREDITED_ACCOUNTS:
-                organisations.update(credits)
-                chosen.append((record, credits))
-                break
-        else:
-            open_.append((set(credits), [(record, credits)]))
-    made = []
-    for organisations, chosen in open_:
-        chosen.sort(key=lambda each: each[0].card)
-        made.append(
-            PlannedBatch(
-                tuple(sorted(organisations)), tuple(each for each, _ in chosen), tuple(each for _, each in chosen)
-            )
-        )
-    return made
+        if not any(one.takes(record, credits) for one in packed):
+            packed.append(_Packing(size))
+            packed[-1].takes(record, credits)
+    return [_planned(one) for one in packed]
+
+
+def _planned(packing: _Packing) -> PlannedBatch:
+    chosen = sorted(packing.chosen, key=lambda each: (each[0].card, each[0].last.state.seq, each[0].last.digest))
+    records, credits = zip(*chosen, strict=True)
+    return PlannedBatch(tuple(sorted(packing.organisations)), records, credits)
+
+
+def fork_record(tap: StoredTap) -> DayRecord:
+    """A single state of a forked card: its charge, to the operator of its reader (money.md §2)."""
+    charge = tap.state.charge_won
+    return DayRecord(tap, charge, 0, {tap.tap.operator: charge} if charge else {}, 0, ())
 
 
 def journey_leaves(journey: CardJourney, salt: Callable[[int], bytes]) -> tuple[bytes, bytes]:
@@ -163,105 +229,3 @@ def journey_leaves(journey: CardJourney, salt: Callable[[int], bytes]) -> tuple[
         salt(SALT_BYTES) + MONEY_TAG + rfc8785.dumps(dict(journey.money)),
         salt(SALT_BYTES) + ROUTE_TAG + rfc8785.dumps(dict(journey.route)),
     )
-
-
-def _twin(account: CardAccount) -> CardTwin:
-    slot = account.slot
-    return CardTwin(
-        guarantor=slot.guarantor,
-        clearing_house=slot.clearing_house,
-        first_day=slot.first_day,
-        last_day=slot.last_day,
-        cap_won=slot.cap_won,
-        balance_won=slot.balance_won,
-        used_won=slot.used_won,
-        cum_won=slot.cum_won,
-        own_won=slot.own_won,
-        seq=slot.seq,
-        settled_day=slot.settled_day,
-        lots=[
-            Lot(
-                lot_no=lot.lot_no,
-                rule_set=lot.rule_set,
-                won=lot.won,
-                remaining_won=lot.remaining_won,
-                start_day=lot.start_day,
-                last_service_day=lot.last_service_day,
-                day_cap_won=lot.day_cap_won,
-                priority=lot.priority,
-                used_day=lot.used_day,
-                used_won=lot.used_won,
-            )
-            for lot in account.lots.values()
-        ],
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """Who paid a record: vouchers by rule-set, the card's own won, the guarantor. Won."""
-
-    voucher_won: Mapping[int, int]
-    balance_won: int
-    guarantor_won: int
-
-
-def paid_by(record: SettlementRecord, account: CardAccount) -> Paid:
-    """Who pays an accepted record of a card as it stood before (money.md §3, Paid)."""
-    card, state = _twin(account), record.state
-    before = {lot.lot_no: lot for lot in card.lots}
-    voucher, after = spend(card.lots, state.service_day, eligible_won(state, card))
-    by_rule_set: dict[int, int] = {}
-    for lot in after:
-        won = before[lot.lot_no].remaining_won - lot.remaining_won
-        if won:
-            by_rule_set[lot.rule_set] = by_rule_set.get(lot.rule_set, 0) + won
-    increase = state.cum_won - card.cum_won
-    balance = min(increase - voucher, card.balance_won)
-    return Paid(by_rule_set, balance, increase - voucher - balance)
-
-
-def settlement_leaf(record: SettlementRecord, digest: bytes, account: CardAccount, code: Refusal, paid: Paid) -> Leaf:
-    """The 128-byte leaf that Fares built of a record (receipts.md §4): a refused one carries sums as claimed."""
-    state = record.state
-    accepted = code is Refusal.ACCEPTED
-    return Leaf(
-        card=state.card,
-        seq=state.seq,
-        service_day=state.service_day,
-        code=int(code),
-        tap_time=state.tap_time,
-        increase_won=max(0, state.cum_won - account.slot.cum_won),
-        cum_won=state.cum_won,
-        own_increase_won=max(0, state.cum_own_won - account.slot.own_won),
-        cum_own_won=state.cum_own_won,
-        voucher_won=sum(paid.voucher_won.values()) if accepted else 0,
-        balance_won=paid.balance_won if accepted else 0,
-        guarantor_won=paid.guarantor_won if accepted else 0,
-        suspense_won=record.suspense_won if accepted else 0,
-        state_digest=digest,
-    )
-
-
-def fork_leaf(record: SettlementRecord, digest: bytes, account: CardAccount, code: Refusal, spent_won: int) -> Leaf:
-    """The leaf of a single state of a forked card: chargeWon alone, from balance, then guarantor (money.md §2).
-
-    spent_won: what earlier states of the batch took from the card's balance.
-    """
-    charge = record.state.charge_won
-    balance = min(charge, account.slot.balance_won - spent_won) if code is Refusal.ACCEPTED else 0
-    plain = settlement_leaf(record, digest, account, Refusal.NOT_ENROLLED, Paid({}, 0, 0))
-    return replace(
-        plain,
-        code=int(code),
-        increase_won=charge,
-        own_increase_won=0,
-        balance_won=balance,
-        guarantor_won=charge - balance if code is Refusal.ACCEPTED else 0,
-    )
-
-
-def check_root(leaves: Sequence[Leaf], records_root: bytes) -> None:
-    """Raises SettlementError unless these leaves are the ones under an event's root."""
-    if root([leaf.pack() for leaf in leaves], keccak) != records_root:
-        raise SettlementError("the records recomputed here are not those under the batch's root")

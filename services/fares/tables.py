@@ -24,6 +24,13 @@ class BatchStatus(IntEnum):
     FAILED = 2
 
 
+class BatchKind(IntEnum):
+    """DAY: records of a service day (`settle`) · FORK: single states of forked cards (`settle_fork`)."""
+
+    DAY = 0
+    FORK = 1
+
+
 class CorrectionStatus(IntEnum):
     """PLANNED: durable, perhaps submitted · BOOKED: on the chain · REFUSED: the agreement said no."""
 
@@ -148,7 +155,8 @@ class Denied(SQLModel, table=True):
 
 
 class Card(SQLModel, table=True):
-    """How far a card is settled on the chain (a projection), and from when on it may be tried again."""
+    """How far a card is settled on the chain (a projection). `hold_code`: why its last record was refused; while it
+    stands, a record is sent again only once the chain's rules would take it (settlement.py)."""
 
     __tablename__ = "fare_cards"
 
@@ -157,7 +165,6 @@ class Card(SQLModel, table=True):
     settled_cum_won: int = Field(default=0, sa_type=BigInteger)
     settled_own_won: int = Field(default=0, sa_type=BigInteger)
     settled_day: int = 0
-    hold_until: int = Field(default=0, sa_type=BigInteger)
     hold_code: int = 0
 
 
@@ -167,6 +174,7 @@ class Batch(SQLModel, table=True):
     __tablename__ = "fare_batches"
 
     id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    kind: int = BatchKind.DAY
     service_day: int
     partition: int
     planned_at: int = Field(sa_type=BigInteger)
@@ -186,7 +194,8 @@ class Batch(SQLModel, table=True):
 
 class Record(SQLModel, table=True):
     """One card's service day in a batch. `shares` is canonical JSON [[organisation, won], …] of all operators;
-    the first seven accounts stand on the chain, the rest in the clearing house's account `others`."""
+    the first seven accounts stand on the chain, the rest in the clearing house's account `others`. `lots` is canonical
+    JSON [[lot number, rule-set, last service day, won], …] of the voucher lots that paid."""
 
     __tablename__ = "fare_records"
     __table_args__: ClassVar = (UniqueConstraint("batch_id", "position"), Index("ix_fare_records_card", "card", "seq"))
@@ -202,6 +211,7 @@ class Record(SQLModel, table=True):
     own_increase_won: int = Field(sa_type=BigInteger)
     suspense_won: int = Field(sa_type=BigInteger)
     shares: str
+    lots: str = "[]"
     code: int | None = None
     leaf: bytes | None = None
 
