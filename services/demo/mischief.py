@@ -33,12 +33,16 @@ class Mischief:
         self._clones = [apple for apple in morning.bad_apples if apple.kind is BadAppleKind.CLONED_CARD]
         self._twins: dict[int, tuple[Journal, TransitCard]] = {}
         self._index: dict[tuple[int, int], int] = {}
+        # Minutes (UTC seconds // 60) in which something goes wrong at a reader.
+        self.minutes = {tap.time // MINUTE_S for apple in self._clones for tap in apple.twin}
         taps: dict[int, list[PlannedTap]] = {}
         for trip in morning.trips:
             taps.setdefault(trip.rider, []).extend(trip.taps)
         for rider, planned in taps.items():
             for index, tap in enumerate(sorted(planned, key=lambda each: each.time)):
                 self._index[rider, tap.time] = index
+                if (rider, index) in self._by_tap:
+                    self.minutes.add(tap.time // MINUTE_S)
         streets.offline |= {
             (apple.stop, apple.line) for apple in morning.bad_apples if apple.kind is BadAppleKind.OFFLINE_READER
         }
@@ -52,22 +56,18 @@ class Mischief:
 
     # --- a minute
 
-    def before(self, minute: int, moments: Sequence[Moment]) -> list[Moment]:
-        """Plays what comes before or instead of a tap; the moments that go on in order."""
+    def before(self, minute: int, moments: Sequence[Moment]) -> None:
+        """Plays what comes before the taps of a minute. A torn tap is one that streets.minute finds begun."""
         for apple in self._clones:
             for tap in apple.twin:
                 if tap.time // MINUTE_S == minute:
                     self._ride_on_clone(apple, tap)
-        orderly: list[Moment] = []
         for moment in moments:
             kind = self._kind(moment)
             if kind is BadAppleKind.FORGED_SIGNATURE:
                 self._forge(moment)
             if kind is BadAppleKind.TORN_TAP and not self._done(moment):
                 self._tear(moment)
-            else:
-                orderly.append(moment)
-        return orderly
 
     @staticmethod
     def _done(moment: Moment) -> bool:
@@ -76,8 +76,6 @@ class Mischief:
 
     def _forge(self, moment: Moment) -> None:
         """Somebody answers the reader's offer with a signature of another key."""
-        if self._done(moment):
-            return
         reader = self._streets.reader(moment.tap)
         try:
             offer = self._streets.unsigned(moment, reader)
@@ -97,10 +95,11 @@ class Mischief:
             return
         reader.resume(moment.card.present(), moment.tap.time + _RETRY_S)
 
-    def after(self, opened: Sequence[tuple[Moment, SignedTap]]) -> None:
-        """Plays what follows a tap: its replay at the gate, and at clearing."""
-        for moment, signed in opened:
-            if self._kind(moment) is BadAppleKind.REPLAYED_TAP:
+    def after(self, moments: Sequence[Moment]) -> None:
+        """Plays what follows the taps of a minute: a tap's replay at the gate, and at clearing."""
+        for moment in moments:
+            signed = moment.card.present().last
+            if self._kind(moment) is BadAppleKind.REPLAYED_TAP and signed is not None and self._done(moment):
                 self._replay(moment, signed)
 
     def _replay(self, moment: Moment, signed: SignedTap) -> None:

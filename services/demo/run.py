@@ -93,6 +93,7 @@ class Run:
             steps = self._steps()
             self.clock.now = max(steps[max(self.progress.step - 1, 0)].time, self.node.head.header.timestamp)
             self.hall.recover()
+            self.streets.install(self._planned_taps())
             for number, step in enumerate(steps):
                 tick(step.phase, number, len(steps))
                 if number >= self.progress.step:
@@ -183,12 +184,12 @@ class Run:
             taps.sort(key=lambda tap: tap.time)
             for index, tap in enumerate(taps):
                 by_minute.setdefault(tap.time // MINUTE_S, []).append((rider, index))
-        for tap in self.mischief.extra_taps():
-            by_minute.setdefault(tap.time // MINUTE_S, [])
-        last = max(by_minute)
+        minutes = [*by_minute, *self.mischief.minutes]
+        last = max(minutes)
         return [
-            Step("morning", minute * MINUTE_S + MINUTE_S - 1, self._minute(minute, by_minute.get(minute, []), last))
-            for minute in range(min(by_minute), last + 1)
+            Step("morning", minute * MINUTE_S + MINUTE_S - 1, act)
+            for minute in range(min(minutes), last + 1)
+            for act in self._minute(minute, by_minute.get(minute, []), last)
         ]
 
     # --- before the morning
@@ -235,20 +236,29 @@ class Run:
     def _take_in(self, data: bytes, now: int) -> Acknowledgement:
         return ingest(self.hall.engine, data, self.world.directory, now, check_tap)
 
-    def _minute(self, minute: int, planned: Sequence[tuple[int, int]], last: int) -> Callable[[], None]:
-        def act() -> None:
-            self._renew_denylist(minute)
-            moments = sorted(
-                (self.moment(rider, index) for rider, index in planned), key=lambda each: (each.tap.time, each.rider)
-            )
-            orderly = self.mischief.before(minute, moments)
-            self.mischief.after(self.streets.minute(orderly))
-            if minute == last:
-                self.streets.install(tap for trip in self.morning.trips for tap in trip.taps)
-            if minute % UPLOAD_MINUTES == 0 or minute == last:
-                self.streets.upload(self.streets.online(), self.clock.now)
+    def _minute(self, minute: int, planned: Sequence[tuple[int, int]], last: int) -> list[Callable[[], None]]:
+        """What a minute consists of. Bad apples are steps of their own, so that each is counted once."""
 
-        return act
+        def moments() -> list[Moment]:
+            self._renew_denylist(minute)
+            found = (self.moment(rider, index) for rider, index in planned)
+            return sorted(found, key=lambda each: (each.tap.time, each.rider))
+
+        acts: list[Callable[[], None]] = [lambda: self.streets.minute(moments())]
+        if minute in self.mischief.minutes:
+            acts.insert(0, lambda: self.mischief.before(minute, moments()))
+            acts.append(lambda: self.mischief.after(moments()))
+        if minute % UPLOAD_MINUTES == 0 or minute == last:
+            acts.append(self._upload)
+        return acts
+
+    def _upload(self) -> None:
+        self.streets.upload(self.streets.online(), self.clock.now)
+
+    def _planned_taps(self) -> list[PlannedTap]:
+        """Every tap that has a reader by now, those of cloned cards too."""
+        planned = [tap for trip in self.morning.trips for tap in trip.taps]
+        return [tap for tap in [*planned, *self.mischief.extra_taps()] if tap.time <= self.clock.now]
 
     def moment(self, rider: int, index: int) -> Moment:
         """A rider's planned tap, with where his bus stood at his tap-on."""
@@ -259,7 +269,7 @@ class Run:
 
     def _renew_denylist(self, minute: int) -> None:
         """A full list every five minutes; an empty one says too that nothing is denied."""
-        if self.streets.denylist.issued_at and minute % 5:
+        if self.streets.denylist.issued_at and (minute % 5 or self.streets.denylist.issued_at == minute * MINUTE_S):
             return
         version, denied = denied_now(self.hall.engine)
         update = DenylistUpdate(0, version, minute * MINUTE_S, denied)
@@ -323,9 +333,8 @@ class Run:
     def _late_reader(self) -> None:
         """A reader that was offline comes back: its taps are taken in, and explain what waited in suspense."""
         self.hall.seal(empty=True)
-        self.streets.install(tap for trip in self.morning.trips for tap in trip.taps)
         self.streets.offline.clear()
-        self.streets.upload(self.streets.online(), self.clock.now)
+        self._upload()
         self.hall.adjustments.allocate_late(self.day)
         self.hall.seal()
 

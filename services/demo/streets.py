@@ -25,7 +25,7 @@ from services.fares.reader_store import ReaderStore
 from wallets.card import Staged, TransitCard
 from wallets.errors import WalletError
 from wallets.journal import Journal
-from wallets.presentation import Offer, SignedTap
+from wallets.presentation import Offer
 from wallets.taps import place_of
 
 MINUTE_S = 60
@@ -97,8 +97,8 @@ class Streets:
 
     # --- a minute
 
-    def minute(self, moments: Sequence[Moment]) -> list[tuple[Moment, SignedTap]]:
-        """Plays the taps of one minute; those that opened a gate."""
+    def minute(self, moments: Sequence[Moment]) -> None:
+        """Plays the taps of one minute."""
         staged: list[tuple[Moment, Reader, Offer, Staged]] = []
         unfinished: list[tuple[Moment, Reader]] = []
         with self.journal.batch():
@@ -111,16 +111,11 @@ class Streets:
                 offered = self._offer(moment, reader)
                 if offered is not None:
                     staged.append((moment, reader, *offered))
-        opened: list[tuple[Moment, SignedTap]] = []
         with self.store.group():
             for moment, reader in unfinished:
                 reader.resume(moment.card.present(), moment.tap.time)
-                last = moment.card.present().last
-                if last is not None:
-                    opened.append((moment, last))
             for moment, reader, offer, signature in staged:
-                opened.append((moment, reader.complete(offer, signature.signature, moment.tap.time)))
-        return opened
+                reader.complete(offer, signature.signature, moment.tap.time)
 
     def unsigned(self, moment: Moment, reader: Reader) -> Offer:
         """What the reader offers the card. Raises SignedTapError, ReaderError, FareError."""
