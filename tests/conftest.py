@@ -5,6 +5,8 @@ pytest rewrites `assert` in test modules and conftest files only; a helper's wou
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.register_assert_rewrite(
@@ -17,3 +19,12 @@ pytest.register_assert_rewrite(
     "tests.services",
     "tests.wallets",
 )
+
+
+@pytest.fixture(scope="session")
+def finished_demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of one finished run of the demo, 60 riders, which all test processes share: read it only."""
+    from tests.services.demo.runs import play_once
+
+    base = tmp_path_factory.getbasetemp()
+    return play_once((base.parent if hasattr(request.config, "workerinput") else base) / "finished-demo")
