@@ -46,7 +46,8 @@ def entrance(time: int = MORNING, seq: int = 1, **changes: Any) -> Tap:
 
 
 def enter(station: Station, card: Card, time: int = MORNING, **changes: Any) -> SignedTap:
-    tap = entrance(time, len(card.history) + 1)
+    """A card enters where the reader stands; `changes` replace fields of its state."""
+    tap = entrance(time, len(card.history) + 1, stop=station.gate.stop)
     return tap_at(station, card, tap, next_state(card, tap, 1_550, **changes))
 
 
