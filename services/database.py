@@ -99,10 +99,18 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Inserts rows in bulk; one that a unique key already holds is left as it was."""
+    """Inserts rows in bulk; one that a unique key already holds is left as it was.
+
+    Every row names the same columns; columns left out take the database's own defaults, not the model's. Values are
+    integers, text, bytes, booleans or None.
+    """
     if not rows:
         return
-    if connection.dialect.name == "postgresql":
-        connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
-    else:
-        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
+    kind = postgresql if connection.dialect.name == "postgresql" else sqlite
+    names = tuple(rows[0])
+    compiled = kind.insert(table).on_conflict_do_nothing().compile(dialect=connection.dialect, column_keys=names)
+    # Straight to the driver: integers, text and bytes need no conversion, which took a quarter of an upload's time.
+    values: list[Any] = list(rows)
+    if compiled.positiontup is not None:
+        values = [tuple(row[name] for name in compiled.positiontup) for row in rows]
+    connection.exec_driver_sql(compiled.string, values)

@@ -7,13 +7,14 @@ stored already is recognised by its place in the reader's chain and by its diges
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Table, func, insert, select, tuple_, update
 from sqlmodel import SQLModel
 
 from contracts.errors import DureError
+from contracts.messages import CardCertificate
 from services.database import insert_new, reading, transaction
 from services.fares.clearing import CheckTap, Verdict, check_head, judge
 from services.fares.denylist import Reason
@@ -31,6 +32,7 @@ def table(model: type[SQLModel]) -> Table:
     return SQLModel.metadata.tables[str(model.__tablename__)]
 
 
+_CERTIFIED: Final = tuple(item.name for item in fields(CardCertificate))
 _CERTIFICATES: Final = table(Certificate)
 _TAPS: Final = table(Tap)
 _CHAIN: Final = table(ChainEntry)
@@ -152,7 +154,10 @@ def _certificates(connection: Connection, upload: Upload, cards: set[bytes]) -> 
     found = _certificate_ids(connection, signatures)
     missing = [upload.cards[card] for signature, card in signatures.items() if card not in found]
     if missing:
-        rows = [{**asdict(certificate), "signature": signature} for certificate, signature in missing]
+        rows = [
+            {**{name: getattr(certificate, name) for name in _CERTIFIED}, "signature": signature}
+            for certificate, signature in missing
+        ]
         insert_new(connection, _CERTIFICATES, rows)
         found |= _certificate_ids(connection, {signature: certificate.card for certificate, signature in missing})
     return found
