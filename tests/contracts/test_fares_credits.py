@@ -65,11 +65,7 @@ def leaf_of(world: World, one: records.SettlementRecord, before: Any, after: Any
     increase = one.state.cum_won - before.cum_won
     balance, guarantor = before.balance_won - after.balance_won, after.used_won - before.used_won
     return Leaf(
-        one.state.card,
-        one.state.seq,
-        one.state.service_day,
-        0,
-        one.state.tap_time,
+        *(one.state.card, one.state.seq, one.state.service_day, 0, one.state.tap_time),
         increase,
         one.state.cum_won,
         one.state.cum_own_won - before.own_won,
