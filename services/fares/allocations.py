@@ -93,7 +93,7 @@ class Allocations(Corrections):
         first = ahead[0].tap.journey.first_seq
         opening = [tap for tap in taps if tap.state.seq <= settled_seq and tap.tap.journey.first_seq == first]
         before = self._settlement.tap_before(session, (opening or ahead)[0])
-        return rules.journeys_above(ahead, before, opening)
+        return rules.journeys_above(ahead, before, opening, self._settlement.is_operator)
 
     def _missing(self, session: Session, record: Record) -> Iterable[tuple[StoredTap, Sequence[CardJourney]]]:
         """The days that a record overtook and whose taps are all there by now: each day's last state and journeys."""
@@ -101,6 +101,8 @@ class Allocations(Corrections):
         settled_seq, settled_won = (earlier.seq, _cum_won(session, earlier)) if earlier else (0, 0)
         own = session.exec(select(Tap).where(Tap.card == record.card, Tap.digest == record.digest)).one()
         days = list(missing_days(session, record).items())
+        if not days:
+            return
         following = [taps[0].day_start_cum_won for _, taps in days[1:]] + [own.day_start_cum_won]
         for (day, _), opens_won in zip(days, following, strict=True):
             query = select(Tap).where(Tap.card == record.card, Tap.service_day == day, Tap.seq < record.seq)

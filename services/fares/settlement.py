@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 from sqlmodel import Session, col, func, or_, select
 
-from contracts.codes import Refusal
+from contracts.codes import Refusal, Role
 from contracts.hashing import sha256
 from contracts.merkle import root
 from contracts.records import CardAccount, Leaf, foregone_word, leaf_of, table_word
@@ -67,6 +67,7 @@ class Settlement:
     ) -> None:
         self.engine, self.client, self.outbox, self.organisation = engine, client, outbox, organisation
         self._token = token
+        self._operators: dict[int, bool] = {}
 
     # --- planning
 
@@ -77,6 +78,7 @@ class Settlement:
         until 72 hours after this one, held ones that the chain would refuse again, and clones. Repeatable.
         """
         self.resend()
+        self._operators.clear()
         numbers: list[int] = []
         after, partition = b"", 0
         while True:
@@ -125,7 +127,7 @@ class Settlement:
         opening = [tap for tap in taps if first <= tap.state.seq <= settled.seq and tap.tap.journey.first_seq == first]
         before = self.tap_before(session, (opening or ahead)[0])
         try:
-            record = rules.day_record(ahead, before, settled, opening)
+            record = rules.day_record(ahead, before, settled, opening, self.is_operator)
         except SettlementError as error:
             _hold(session, card, error, ahead[-1], now)
             return None
@@ -147,6 +149,7 @@ class Settlement:
         """Plans and sends the single states of forked cards of a day above the fork, each digest once (money.md §2);
         the ids of their batches. States that the cap refused are tried again once it leaves room. Repeatable."""
         self.resend()
+        self._operators.clear()
         with Session(self.engine, expire_on_commit=False) as session:
             records = []
             for card in _forked(session):
@@ -155,6 +158,7 @@ class Settlement:
                 query = select(Tap).where(Tap.card == card, Tap.service_day == service_day)
                 rows = session.exec(query.where(Tap.seq > account.slot.seq).order_by(col(Tap.seq), col(Tap.digest)))
                 found = [rules.fork_record(stored_tap(row)) for row in rows if row.digest not in done]
+                found = [one for one in found if all(map(self.is_operator, one.credits))]
                 records += [one for one in found if self._verdict(one, account, now, fork=True) is Refusal.ACCEPTED]
             planned = [
                 self.store(session, batch, service_day, now, kind=BatchKind.FORK)
@@ -170,6 +174,13 @@ class Settlement:
         query = select(Tap).where(Tap.card == first.state.card, Tap.seq == first.state.seq - 1)
         row = session.exec(query).first()
         return stored_tap(row) if row else None
+
+    def is_operator(self, organisation: int) -> bool:
+        """Whether the chain lets an organisation be credited; asked once a plan."""
+        if organisation not in self._operators:
+            known = self.client.call("Organisations", "holds", [organisation, Role.OPERATOR])
+            self._operators[organisation] = bool(known)
+        return self._operators[organisation]
 
     def account_of(self, card: bytes, block: int | str = "latest") -> CardAccount:
         """A card's slot and lots as Fares holds them."""

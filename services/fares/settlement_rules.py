@@ -19,7 +19,7 @@ from services.fares.errors import SettlementError
 from services.fares.limits import CREDITED_ACCOUNTS, MAX_FOREGONE, RECORDS_PER_BATCH
 from services.fares.settlement_leaves import twin_of
 from services.fares.splits import largest_remainder
-from services.fares.tap_journeys import CardJourney, StoredTap, journeys_of
+from services.fares.tap_journeys import CardJourney, Finding, StoredTap, journeys_of
 
 SALT_BYTES: Final = 16
 MONEY_TAG: Final = b"\x01"
@@ -67,16 +67,21 @@ class DayRecord:
 
 
 def day_record(
-    taps: Sequence[StoredTap], before: StoredTap | None, settled: Settled, opening: Sequence[StoredTap] = ()
+    taps: Sequence[StoredTap],
+    before: StoredTap | None,
+    settled: Settled,
+    opening: Sequence[StoredTap] = (),
+    is_operator: Callable[[int], bool] = lambda _: True,
 ) -> DayRecord:
     """The record of one card's taps of one service day above what is settled, in order of seq.
 
     opening: taps of the first one's journey that are settled already · before: the tap just before all of these, if
-    clearing has it. Raises SettlementError where the journeys explain more than the card's sums grew, which no signed
-    states of one card can do, and where a sum is larger than a lane of a record.
+    clearing has it · is_operator: whether an organisation can be credited on the chain. Raises SettlementError where
+    the journeys explain more than the card's sums grew, which no signed states of one card can do, and where a sum is
+    larger than a lane of a record.
     """
     last = taps[-1]
-    journeys = journeys_above(taps, before, opening)
+    journeys = journeys_above(taps, before, opening, is_operator)
     credits: dict[int, int] = {}
     for journey in journeys:
         for organisation, won in journey.shares.items():
@@ -91,15 +96,32 @@ def day_record(
 
 
 def journeys_above(
-    taps: Sequence[StoredTap], before: StoredTap | None, opening: Sequence[StoredTap]
+    taps: Sequence[StoredTap],
+    before: StoredTap | None,
+    opening: Sequence[StoredTap],
+    is_operator: Callable[[int], bool],
 ) -> tuple[CardJourney, ...]:
     """The journeys of these taps. One that was begun in an earlier record is priced whole and counts here with what
-    its later taps charged; its leaves, which name all its taps, stand for those of the earlier record."""
+    its later taps charged; its leaves, which name all its taps, stand for those of the earlier record.
+
+    A journey waits in suspense while its end is missing (the next one begins more than one seq later), and while it
+    would credit somebody who is no operator on the chain.
+    """
     found = journeys_of([*opening, *taps], before)
     if opening:
         [earlier] = journeys_of(opening, before)
         found[0] = _rest_of(found[0], earlier)
+    ends = [one.first_seq - 1 for one in found[1:]] + [found[-1].last_seq]
+    for at, (journey, end) in enumerate(zip(found, ends, strict=True)):
+        if journey.last_seq < end:
+            found[at] = _waiting(journey, Finding.INCOMPLETE)
+        elif not all(map(is_operator, journey.shares)):
+            found[at] = _waiting(journey, Finding.UNPRICED)
     return tuple(found)
+
+
+def _waiting(journey: CardJourney, finding: Finding) -> CardJourney:
+    return replace(journey, finding=finding, shares={}, foregone={}, money={}, route={})
 
 
 def _rest_of(whole: CardJourney, earlier: CardJourney) -> CardJourney:
