@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -15,9 +15,11 @@ from api.cli.demo_report import report_tables
 from api.cli.output import console, write_json
 from api.cli.state import State, state_of
 from services.demo.report import DemoReport
-from services.demo.run import Run
 from services.demo.shares import DEFAULT_RIDERS
 from services.demo.store import PAGE, document, read_report
+
+if TYPE_CHECKING:
+    from services.demo.run import Run
 
 _PHASES: Final = {
     "prepare": ("city and organisations", "도시와 조직 준비"),
@@ -46,6 +48,9 @@ def demo(
 
     The same arguments on the same data directory go on where a run was cut short. Example: dure demo --riders 3000
     """
+    # The whole city: seconds of imports that `dure fare quote` need not wait for.
+    from services.demo.run import Run
+
     state = state_of(context)
     run = Run(state.data, riders, seed)
     if not run.progress.finished:
