@@ -2,7 +2,7 @@
 
 ServiceError
 └── DemoError                 DEMO-000
-    ├── DemoLimitError        DEMO-001  more or fewer riders than the demo takes
+    ├── DemoLimitError        DEMO-001  more or fewer riders than the demo takes, an unusable seed
     ├── DemoDataError         DEMO-002  a table of services/demo/data that does not fit the others
     ├── DemoResumeError       DEMO-003  the directory holds another run, or none that can go on
     └── DemoCheckError        DEMO-004  a conservation check that does not hold
@@ -20,11 +20,11 @@ class DemoError(ServiceError):
 
 
 class DemoLimitError(DemoError):
-    """The demo takes another number of riders."""
+    """The demo takes another number of riders, or another seed."""
 
     code = "DEMO-001"
-    do = "Give a number within the bounds that the message names."
-    ko = "탑승객 수가 범위를 벗어났습니다."
+    do = "Give riders and seed within the bounds that the message names."
+    ko = "탑승객 수나 시드가 범위를 벗어났습니다."
     exit_code = 2
 
 

@@ -50,9 +50,14 @@ def trips(riders: int, seed: int | str) -> list[Trip]:
 
 
 def morning(riders: int, seed: int | str) -> Morning:
-    """The morning of `riders` people. Raises DemoLimitError for a number outside 1 to shares.MAX_RIDERS."""
+    """The morning of `riders` people.
+
+    Raises DemoLimitError for a number outside 1 to shares.MAX_RIDERS, a seed that is no short printable text.
+    """
     if not 1 <= riders <= shares.MAX_RIDERS:
         raise DemoLimitError(f"the demo takes 1 to {shares.MAX_RIDERS:,} riders, not {riders:,}")
+    if not (0 < len(str(seed)) <= shares.MAX_SEED_LETTERS and str(seed).isprintable()):
+        raise DemoLimitError(f"a seed has 1 to {shares.MAX_SEED_LETTERS} printable letters")
     planner = Planner(load())
     people: list[Rider] = []
     plans: list[list[list[PlannedTap]]] = []

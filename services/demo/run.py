@@ -13,6 +13,7 @@ take up what they had acknowledged, and the step that was cut short is played ag
 
 from __future__ import annotations
 
+import shutil
 import time as wall
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,10 +28,8 @@ from services.demo import progress as progresses
 from services.demo.citizens import PROGRAMMES, Citizens
 from services.demo.city import load
 from services.demo.city_hall import CityHall, Clock
-from services.demo.errors import DemoResumeError
 from services.demo.mischief import Mischief
 from services.demo.morning import morning
-from services.demo.progress import Progress
 from services.demo.store import write_report
 from services.demo.streets import MINUTE_S, Moment, Streets
 from services.demo.summary import Summary
@@ -61,33 +60,28 @@ class Run:
     """One run in one data directory. Raises DemoResumeError where the directory holds other arguments."""
 
     def __init__(self, directory: Path, riders: int, seed: str) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.directory = directory
-        self.progress = self._take_up(riders, seed)
-        self.world = World(seed, load())
         self.morning = morning(riders, seed)
         self.day = self.morning.service_day
+        self.directory = directory
+        self.progress = progresses.take_up(directory, riders, seed)
+        self.world = World(seed, load())
         self.clock = Clock(self.world.genesis_time)
         self.refused: Counter[str] = Counter()
-
-    def _take_up(self, riders: int, seed: str) -> Progress:
-        found = progresses.load(self.directory)
-        if found is None:
-            strangers = [path.name for path in self.directory.iterdir()]
-            if strangers:
-                raise DemoResumeError(f"{self.directory} holds {strangers[0]} and no run of the demo")
-            found = Progress(riders, seed)
-            progresses.save(self.directory, found)
-        if (found.riders, found.seed) != (riders, seed):
-            raise DemoResumeError(f"{self.directory} holds a run of {found.riders:,} riders with seed {found.seed}")
-        return found
 
     # --- the whole
 
     def play(self, tick: TickFunction) -> None:
-        """Plays every step that is left. `tick(phase, done, of)` is told how far it is."""
-        if self.progress.finished:
-            return
+        """Plays every step that is left. `tick(phase, done, of)` is told how far it is.
+
+        Raises StoreLocked where another process plays it.
+        """
+        with progresses.held(self.directory):
+            # What another process has played since we looked counts.
+            self.progress = progresses.take_up(self.directory, self.progress.riders, self.progress.seed)
+            if not self.progress.finished:
+                self._play(tick)
+
+    def _play(self, tick: TickFunction) -> None:
         self._open()
         try:
             steps = self._steps()
@@ -120,11 +114,14 @@ class Run:
         progresses.save(self.directory, self.progress)
         chain = self.directory / "chain"
         key = self.world.key("authority")
-        if chain.exists():
-            self.node = Node.open(chain, key=key, clock=self.clock)
-            self.clock.now = self.node.head.header.timestamp
-        else:
-            self.node = Node.create(chain, self.world.chain_config(), key=key, clock=self.clock)
+        if not chain.exists():  # made beside its place, so that a crash leaves no half of one there
+            draft = chain.with_name("chain.new")
+            if draft.exists():
+                shutil.rmtree(draft)
+            Node.create(draft, self.world.chain_config(), key=key, clock=self.clock).close()
+            draft.rename(chain)
+        self.node = Node.open(chain, key=key, clock=self.clock)
+        self.clock.now = self.node.head.header.timestamp
         self.hall = CityHall(self.world, self.directory, self.node, self.clock, self.progress.starts)
         self.citizens = Citizens(self.world, self.morning, self.directory)
         self.streets = Streets(

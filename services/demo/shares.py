@@ -20,6 +20,7 @@ LAST_HOUR: Final = 11  # trips begin from 04:00 to 11:59 KST
 
 DEFAULT_RIDERS: Final = 3_000
 MAX_RIDERS: Final = 200_000  # the budget of memory is 1 GiB at 20,000; ten times that is no demo any more
+MAX_SEED_LETTERS: Final = 64  # it stands in the report and in every message about the run
 
 # Assumption, near Seoul Metro's yearly report: about one rider in six travels free (무임); youths and children
 # from the city's fare classes. INFANT never taps.
