@@ -27,7 +27,7 @@ from services.fares.settlement import stored_tap
 from services.fares.settlement_rules import Settled, day_record
 from services.fares.tables import Clone, Refusal, Tap
 from services.fares.tap_journeys import Finding, StoredTap, check_tap
-from tests.services.fares.world import BUS, DAY, METRO, Card, City, make_card
+from tests.services.fares.world import BUS, DAY, KORAIL, METRO, Card, City, make_card
 from wallets.taps import TapKind
 
 TAPS = Path(__file__).parents[2] / "vectors" / "sube" / "taps.csv.gz"
@@ -37,6 +37,12 @@ KINDS: dict[str, TapKind] = {"": "IN", "IN": "IN", "USE": "IN", "OUT": "OUT", "O
 MIDNIGHT = day_start(DAY) - 4 * 3_600
 UPLOADS_EVERY = 15_000  # taps
 SEED = 20191127
+COUNT, TAKEN = 28_669, 27_416
+# A check-out without an open ride before it: 131 the source itself calls alone; of the others most have a bus or metro
+# ride before them in the source's order, which within an hour is not that of time. A pair of stations without a path.
+REFUSED = {"FARE-206": 1_244, "FARE-131": 9}
+JOURNEYS = 25_429
+WON_BY_OPERATOR = {BUS: 29_639_424, METRO: 6_287_541, KORAIL: 2_776_295}
 
 
 def _taps() -> list[tuple[int, dict[str, str]]]:
@@ -100,11 +106,8 @@ def _ride(engine: Engine, city: City) -> tuple[int, int, Counter[str]]:
 def test_every_real_tap_is_priced_or_refused_with_a_reason(sqlite_engine: Engine, city: City) -> None:
     city.now = MIDNIGHT
     count, taken, refused = _ride(sqlite_engine, city)
-    assert count == 28_669
+    assert (count, taken, refused) == (COUNT, TAKEN, REFUSED)
     assert taken + refused.total() == count  # none lost
-    assert set(refused) <= {"FARE-131", "FARE-202", "FARE-206"}  # no path, too soon at one gate, off without on
-    assert refused["FARE-206"] >= 131  # the check-outs that the source itself calls alone
-    assert taken > 27_000
     _check_settlement(sqlite_engine, taken)
 
 
@@ -114,7 +117,8 @@ def _check_settlement(engine: Engine, taken: int) -> None:
         assert session.exec(select(Clone)).all() == []
         taps = [stored_tap(row) for row in session.exec(select(Tap).order_by(col(Tap.card), col(Tap.seq))).all()]
     assert len(taps) == taken
-    priced = 0
+    priced = journeys = 0
+    won: Counter[int] = Counter()
     for _, of_card in groupby(taps, key=lambda tap: tap.state.card):
         settled, before = Settled(), None
         for _, group in groupby(of_card, key=lambda tap: tap.state.service_day):
@@ -125,5 +129,7 @@ def _check_settlement(engine: Engine, taken: int) -> None:
             assert sum(record.credits.values()) == record.increase_won == state.cum_won - settled.cum_won
             assert {journey.finding for journey in record.journeys} == {Finding.AGREES}
             priced += sum(journey.last_seq - journey.first_seq + 1 for journey in record.journeys)
+            journeys += len(record.journeys)
+            won.update(record.credits)
             settled = Settled(state.seq, state.cum_won, state.cum_own_won, state.service_day)
-    assert priced == taken
+    assert (priced, journeys, won) == (taken, JOURNEYS, WON_BY_OPERATOR)
