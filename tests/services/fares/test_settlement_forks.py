@@ -1,0 +1,126 @@
+"""Cloned cards: proven once, and only single states above the fork are booked, each once (money.md §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlmodel import Session, select
+
+from contracts.codes import Refusal
+from services.fares.tables import Clone
+from tests.services.chain import Chain
+from tests.services.fares.town import AGREEMENTS, Town, after, cards
+from tests.services.fares.world import DAY, MORNING, Card
+
+
+@pytest.fixture
+def town(tmp_path: Path, sqlite_engine: Engine) -> Iterator[Town]:
+    chain = Chain(tmp_path / "chain", sqlite_engine, AGREEMENTS)
+    made = Town(chain, tmp_path)
+    yield made
+    made.city.store.close()
+    chain.close()
+
+
+def clone(card: Card) -> Card:
+    """A copy of the card as it is now, key and all."""
+    return Card(card.key, card.certificate, card.guarantor_signature, list(card.history))
+
+
+def forked(town: Town, name: str, **terms: int) -> tuple[Card, Card]:
+    """A card that rode once, was settled, and then rides on in two hands at once."""
+    [card] = cards(name)
+    town.enrol(card, **terms)
+    town.until(MORNING)
+    town.city.ride(card, MORNING)
+    town.upload()
+    town.settle()
+    town.until(MORNING + 20_000)
+    copy = clone(card)
+    town.city.ride(card, MORNING + 20_000)
+    town.city.tap_in(copy, town.city.bus("143"), MORNING + 21_000, "강남역")
+    town.city.tap_out(copy, town.city.bus("143"), MORNING + 21_900, "신사역", metres=2_400)
+    town.upload()
+    town.until(after(DAY, 1))
+    return card, copy
+
+
+def charges(card: Card, first: int) -> int:
+    return sum(tap.state.charge_won for tap in card.history[first:])
+
+
+def test_a_clone_is_proven_once_and_both_hands_rides_are_booked_once(town: Town) -> None:
+    card, copy = forked(town, "cloned", balance_won=2_500)
+    assert town.settle() == []  # no ordinary record of a clone
+    assert town.closing.settle_forks(DAY) == []  # not before the chain knows
+    for _ in range(2):
+        assert town.closing.prove_clones() == [card.address]
+    town.seal()
+    assert town.closing.prove_clones() == []
+    with Session(town.engine) as session:
+        assert session.exec(select(Clone.reported)).all() == [True]
+    purposes = town.closing.settle_forks(DAY)
+    assert town.closing.settle_forks(DAY) == []  # under way
+    [batch] = town.seal()
+    assert town.closing.read_forks(purposes)[0].leaves == batch.leaves
+    assert sum(leaf.increase_won for leaf in batch.leaves) == charges(card, 2) + charges(copy, 2)
+    assert {leaf.code for leaf in batch.leaves} == {0}
+    assert len({leaf.state_digest for leaf in batch.leaves}) == 4
+    balance = 2_500 - town.settled[0].leaves[0].balance_won
+    assert sum(leaf.balance_won for leaf in batch.leaves) == balance
+    assert town.account(card).slot.balance_won == 0
+    assert town.settlement.settled() == town.settled
+    assert town.closing.settle_forks(DAY) == []
+    assert sum(batch.credits.values()) == sum(leaf.increase_won for leaf in batch.leaves)
+    town.bank.guarantee.collect("all", now=town.chain.now)
+
+
+def test_a_state_of_a_fork_that_comes_late_is_booked_beside_the_others(town: Town) -> None:
+    _, copy = forked(town, "late fork")
+    town.closing.prove_clones()
+    town.seal()
+    town.closing.settle_forks(DAY)
+    town.seal()
+    town.city.denylist.issued_at = town.chain.now
+    town.city.tap_in(copy, town.city.bus("143"), MORNING + 30_000, "신사역")
+    town.city.tap_out(copy, town.city.bus("143"), MORNING + 30_600, "압구정", metres=1_000)
+    town.upload()
+    town.closing.settle_forks(DAY)
+    [batch] = town.seal()
+    assert sum(leaf.increase_won for leaf in batch.leaves) == charges(copy, 4)
+    assert town.closing.settle_forks(DAY) == []
+
+
+def test_forks_over_the_cap_wait_until_it_leaves_room(town: Town) -> None:
+    card, copy = forked(town, "forked over the cap", cap_won=3_000)
+    town.closing.prove_clones()
+    town.seal()
+    town.closing.settle_forks(DAY)
+    town.seal()
+    booked = sum(leaf.increase_won for leaf in town.settled[-1].leaves if not leaf.code)
+    wanted = charges(card, 2) + charges(copy, 2)
+    assert booked < wanted
+    assert town.closing.settle_forks(DAY) == []
+    town.top_up("after all", 10_000, card)
+    town.closing.settle_forks(DAY)
+    town.seal()
+    found = [leaf for batch in town.settled[1:] for leaf in batch.leaves if not leaf.code]
+    assert sum(leaf.increase_won for leaf in found) == wanted
+    assert len({leaf.state_digest for leaf in found}) == len(found)
+
+
+def test_a_card_that_only_the_chain_knows_as_forked_is_settled_as_a_fork(town: Town) -> None:
+    card, copy = forked(town, "proved elsewhere")
+    town.closing.prove_clones()
+    town.seal()
+    with Session(town.engine) as session:
+        session.delete(session.exec(select(Clone)).one())
+        session.commit()
+    town.settle()
+    assert town.settlement.held()[0].code == Refusal.FORKED
+    town.closing.settle_forks(DAY)
+    [batch] = town.seal()
+    assert sum(leaf.increase_won for leaf in batch.leaves) == charges(card, 2) + charges(copy, 2)
