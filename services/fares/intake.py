@@ -19,7 +19,12 @@ from services.database import insert_new, reading, transaction
 from services.fares.clearing import CheckTap, Verdict, check_head, judge
 from services.fares.denylist import Reason
 from services.fares.errors import ChainBrokenError, MalformedError
-from services.fares.limits import MAX_REFUSAL_BYTES, MAX_REFUSAL_TEXT, MAX_REFUSALS_PER_READER
+from services.fares.limits import (
+    MAX_REFUSAL_BYTES,
+    MAX_REFUSAL_TEXT,
+    MAX_REFUSALS_OF_NOBODY,
+    MAX_REFUSALS_PER_READER,
+)
 from services.fares.tables import Certificate, ChainEntry, Clone, Denied, Refusal, Tap
 from services.fares.uploads import FIRST_LINK, Entry, Upload, decode_upload
 from wallets.presentation import Directory, SignedTap
@@ -32,6 +37,7 @@ def table(model: type[SQLModel]) -> Table:
     return SQLModel.metadata.tables[str(model.__tablename__)]
 
 
+_NOBODY: Final = b""  # the sender of an upload whose head no reader signed
 _CERTIFIED: Final = tuple(item.name for item in fields(CardCertificate))
 _CERTIFICATES: Final = table(Certificate)
 _TAPS: Final = table(Tap)
@@ -70,13 +76,13 @@ def ingest(engine: Engine, data: bytes, directory: Directory, now: int, check_ta
         upload = decode_upload(data)
     except MalformedError as error:
         with transaction(engine) as connection:
-            _keep(connection, b"", [(0, error, data)], now)
+            _keep(connection, _NOBODY, [(0, error, data)], now)
         raise
     try:
         station = check_head(upload, directory)
     except DureError as error:
         with transaction(engine) as connection:
-            _keep(connection, upload.reader, [(upload.first_index, error, data)], now)
+            _keep(connection, _NOBODY, [(upload.first_index, error, data)], now)  # whoever sent it is not known
         raise
     with transaction(engine) as connection:
         known = _known_places(connection, upload)
@@ -260,6 +266,7 @@ def _keep(connection: Connection, reader: bytes, refused: Sequence[tuple[int, Du
     """Keeps what was refused, within the bound for one reader."""
     if not refused:
         return
+    most = MAX_REFUSALS_PER_READER if reader != _NOBODY else MAX_REFUSALS_OF_NOBODY
     held = connection.execute(select(func.count()).where(_REFUSALS.c.reader == reader)).scalar_one()
     rows = [
         {
@@ -270,7 +277,7 @@ def _keep(connection: Connection, reader: bytes, refused: Sequence[tuple[int, Du
             "what": error.what[:MAX_REFUSAL_TEXT],
             "body": body[:MAX_REFUSAL_BYTES],
         }
-        for position, error, body in refused[: max(0, MAX_REFUSALS_PER_READER - held)]
+        for position, error, body in refused[: max(0, most - held)]
     ]
     if rows:
         connection.execute(insert(_REFUSALS), rows)

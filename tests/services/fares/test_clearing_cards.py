@@ -188,6 +188,19 @@ def test_a_broken_reader_cannot_fill_the_disk(
     assert len(refusals(sqlite_engine)) == 4
 
 
+def test_nobody_can_fill_the_disk_under_invented_names(
+    sqlite_engine: Engine, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heads that no reader signed share one bound, whatever reader they name."""
+    monkeypatch.setattr(intake, "MAX_REFUSALS_OF_NOBODY", 3)
+    for number in range(5):
+        station = post(f"invented {number}", GATE, MORNING)
+        enter(station, make_card(str(number)))
+        with pytest.raises(f.HeadSignatureError):
+            take(sqlite_engine, station.upload(head_signature=bytes(65)), city)
+    assert len(refusals(sqlite_engine)) == 3
+
+
 def test_a_crash_before_the_commit_leaves_nothing(engine: Engine, city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object) -> None:
         raise OSError("the power fails")
