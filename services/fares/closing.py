@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -31,6 +31,7 @@ from services.fares.settlement_leaves import FORKED
 from services.fares.settlement_rows import shares_of, stored_tap
 from services.fares.tables import (
     Batch,
+    BatchKind,
     BatchStatus,
     Card,
     Clone,
@@ -42,6 +43,8 @@ from services.fares.tables import (
 )
 from services.fares.tap_journeys import StoredTap
 from services.outbox import ItemStatus, Outbox
+
+_RISK_POOL = 3  # its place in Credits.totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,21 @@ class DayClosing:
                 number = session.get_one(Batch, int(purpose.removeprefix(PREFIX))).number
             found.append(ForkBatch(number or 0, tuple(leaves_of(self._engine, number or 0))))
         return found
+
+    def cover_losses(self, service_day: int) -> str | None:
+        """Has RISK_POOL pay the operators for older losing states of forked cards (money.md §2): those of a day at or
+        below the fork that are not in the history of what was settled. The transaction's purpose, None for nothing.
+
+        Repeatable; what came late goes in another. Raises NotYetError where the pool holds less.
+        """
+        with Session(self._engine) as session:
+            cards = session.exec(select(Clone.card).where(col(Clone.reported)).order_by(col(Clone.card))).all()
+            lost: dict[int, int] = {}
+            for card in cards:
+                for one, won in _losses(session, card, service_day).items():
+                    lost[one] = lost.get(one, 0) + won
+        pool = self._client.call("Credits", "totals")[_RISK_POOL]
+        return self._pay_out("cover", service_day, lost, pool)
 
     # --- days
 
@@ -196,31 +214,34 @@ class DayClosing:
         """Empties what a day's released batches put into `others` to the operators behind it; the transaction's
         purpose, None where nothing waits. What came since an earlier distribution of the day goes in another.
 
-        Raises SettlementError where the chain holds less than the records' shares come to.
+        Raises NotYetError where the chain holds less than the records' shares come to.
         """
-        number, given = self._distributed(service_day)
-        behind = self._behind_others(service_day)
-        due = {one: won - given.get(one, 0) for one, won in behind.items() if won > given.get(one, 0)}
-        if not due:
-            return f"distribute:{service_day}:{number - 1}" if number else None
         held = self._client.call("Credits", "others", [self._settlement.organisation])
-        if sum(due.values()) > held:
-            raise SettlementError(f"others holds {held:,} won, the records' shares come to {sum(due.values()):,}")
-        organisations = sorted(due)[: CREDITED_ACCOUNTS * TABLES_PER_DISTRIBUTION]
+        return self._pay_out("distribute", service_day, self._behind_others(service_day), held)
+
+    def _pay_out(self, function: str, service_day: int, won: Mapping[int, int], held_won: int) -> str | None:
+        """Credits operators out of `held_won` with what they did not get by earlier calls of a day."""
+        number, given = self._given(function, service_day)
+        due = {one: won[one] - given.get(one, 0) for one in sorted(won) if won[one] > given.get(one, 0)}
+        if not due:
+            return f"{function}:{service_day}:{number - 1}" if number else None
+        if sum(due.values()) > held_won:
+            raise NotYetError(f"{function}: {held_won:,} won are there, {sum(due.values()):,} are due")
+        organisations = list(due)[: CREDITED_ACCOUNTS * TABLES_PER_DISTRIBUTION]
         tables, sums = [], []
         for at in range(0, len(organisations), CREDITED_ACCOUNTS):
             chunk = organisations[at : at + CREDITED_ACCOUNTS]
             tables.append(table_word(chunk))
             sums.append(sums_word(tables[-1], {one: due[one] for one in chunk}))
-        purpose = f"distribute:{service_day}:{number}"
-        self._outbox.once(purpose, "Credits", "distribute", [service_day, tables, sums])
+        purpose = f"{function}:{service_day}:{number}"
+        self._outbox.once(purpose, "Credits", function, [service_day, tables, sums])
         return purpose
 
-    def _distributed(self, service_day: int) -> tuple[int, dict[int, int]]:
-        """How many distributions of a day were sent, and the won that each operator got by them."""
+    def _given(self, function: str, service_day: int) -> tuple[int, dict[int, int]]:
+        """How many of these calls were sent for a day, and the won that each operator got by them."""
         found: dict[int, int] = {}
         number = 0
-        while (item := self._outbox.find(f"distribute:{service_day}:{number}")) is not None:
+        while (item := self._outbox.find(f"{function}:{service_day}:{number}")) is not None:
             number += 1
             self._outbox.ensure_sent(item.purpose)
             if item.status == ItemStatus.REVERTED:
@@ -256,6 +277,28 @@ def _corrected(session: Session, record: Record) -> dict[int, int]:
     for correction in session.exec(query).all():
         for one, won in json.loads(correction.body).get("others", []):
             found[one] = found.get(one, 0) + won
+    return found
+
+
+def _losses(session: Session, card: bytes, service_day: int) -> dict[int, int]:
+    """Won per operator of a forked card's losing states of a day. Where a state of the settled history is missing,
+    nothing older is judged before it comes."""
+    taps = session.exec(select(Tap).where(Tap.card == card)).all()
+    by_digest = {tap.digest: tap for tap in taps}
+    settled = select(Record.digest).join(Batch, col(Batch.id) == col(Record.batch_id))
+    settled = settled.where(Batch.kind == BatchKind.DAY, Record.card == card, Record.code == 0)
+    tip = by_digest.get(session.exec(settled.order_by(col(Record.seq).desc()).limit(1)).first() or b"")
+    if tip is None:
+        return {}
+    last_seq, oldest, history = tip.seq, tip, set[bytes]()
+    while tip is not None:
+        history.add(tip.digest)
+        oldest, tip = tip, by_digest.get(tip.previous_digest)
+    found: dict[int, int] = {}
+    for tap in taps:
+        judged = oldest.seq <= tap.seq <= last_seq and tap.service_day == service_day
+        if judged and tap.digest not in history and tap.charge_won:
+            found[tap.operator] = found.get(tap.operator, 0) + tap.charge_won
     return found
 
 

@@ -67,12 +67,13 @@ class BatchReader:
         taps = _taps_of(session, rows)
         states = [(row, taps[row.digest], codes.get(row.position, Refusal.ACCEPTED)) for row in rows]
         leaves, paid = self._leaves(batch, states, receipt.block_number, event.args["records_root"])
+        cards = _cards_of(session, rows)
         for (row, tap, code), leaf, payers in zip(states, leaves, paid, strict=True):
             row.code, row.leaf = int(code), leaf.pack()
             row.lots = json.dumps([astuple(lot) for lot in payers.lots], separators=(",", ":"))
             session.add(row)
             if batch.kind == BatchKind.DAY:
-                _move_card(session, tap, code)
+                _move_card(session, cards[row.card], tap, code)
         _mark(batch, event, receipt)
         return _settled(batch, rows)
 
@@ -121,12 +122,20 @@ def _built(
     return leaves, paid
 
 
-def _move_card(session: Session, tap: StoredTap, code: Refusal) -> None:
+def _cards_of(session: Session, rows: Sequence[Record]) -> dict[bytes, Card]:
+    """The projections of the records' cards; new ones are added to the session."""
+    found: dict[bytes, Card] = {}
+    for chunk in chunks([row.card for row in rows]):
+        found |= {card.card: card for card in session.exec(select(Card).where(col(Card.card).in_(chunk))).all()}
+    fresh = {row.card: Card(card=row.card) for row in rows if row.card not in found}
+    session.add_all(fresh.values())
+    return found | fresh
+
+
+def _move_card(session: Session, card: Card, tap: StoredTap, code: Refusal) -> None:
     """The card's projection after a record. A refused card waits; over its cap it is denied until the rider pays and
     the rest of its day is settled (money.md §1)."""
     state = tap.state
-    card = session.get(Card, state.card) or Card(card=state.card)
-    session.add(card)
     if code is not Refusal.ACCEPTED:
         card.hold_code = int(code)
         if code is Refusal.CAP:

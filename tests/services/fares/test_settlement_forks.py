@@ -10,8 +10,10 @@ from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 from contracts.codes import Refusal
+from contracts.signatures import address_of
+from services.fares.errors import NotYetError
 from services.fares.tables import Clone
-from tests.services.chain import Chain
+from tests.services.chain import BUS, CITY, Chain, sender
 from tests.services.fares.town import AGREEMENTS, Town, after, cards
 from tests.services.fares.world import DAY, MORNING, Card
 
@@ -124,3 +126,36 @@ def test_a_card_that_only_the_chain_knows_as_forked_is_settled_as_a_fork(town: T
     town.closing.settle_forks(DAY)
     [batch] = town.seal()
     assert sum(leaf.increase_won for leaf in batch.leaves) == charges(card, 2) + charges(copy, 2)
+
+
+def test_older_losing_states_are_covered_by_the_risk_pool_once(town: Town) -> None:
+    [card] = cards("older states")
+    copy = clone(card)
+    town.enrol(card)
+    town.until(MORNING)
+    town.city.ride(card, MORNING)
+    town.upload()
+    town.settle()
+    town.city.tap_in(copy, town.city.bus("143"), MORNING + 5_000, "강남역")
+    town.city.tap_out(copy, town.city.bus("143"), MORNING + 5_900, "신사역", metres=2_400)
+    town.upload()
+    town.closing.prove_clones()
+    town.seal()
+    town.closing.prove_clones()
+    assert town.closing.settle_forks(DAY) == []  # both states lie below what is settled
+    with pytest.raises(NotYetError, match="0 won are there"):
+        town.closing.cover_losses(DAY)
+    bank, city, client = town.bank, town.chain.outbox(CITY), town.chain.client
+    bank.accounts.deposit_organisation("pool", CITY, 5_000, now=town.chain.now)
+    bank.issuing.issue_to("pool", CITY, address_of(sender(CITY)), 5_000, now=town.chain.now)
+    city.once("allow", "Won", "approve", [client.address("Fares"), 5_000])
+    town.seal()
+    city.once("pool", "Fares", "fund_risk_pool", [5_000])
+    town.seal()
+    for _ in range(2):
+        town.closing.cover_losses(DAY)
+        town.seal()
+    lost = charges(copy, 0)
+    assert lost > 0
+    assert town.totals()["risk_pool"] == 5_000 - lost
+    assert {BUS: lost} in town.closing.pending()
