@@ -20,7 +20,7 @@ from services.bank.rules import batches, shuffled
 from services.outbox import ItemStatus
 from services.vouchers.attestations import SALT_BYTES
 from services.vouchers.errors import ClockError, GrantError
-from services.vouchers.limits import MAX_GRANTS_PER_BATCH
+from services.vouchers.limits import MAX_GRANTS_PER_BATCH, MAX_LAPSES_PER_BATCH
 from services.vouchers.programmes import Carry, CarryKind
 from services.vouchers.rules import roll
 from services.vouchers.service import Office
@@ -83,7 +83,7 @@ class Expiry:
         for house in sorted(houses):
             if not office.client.call("Fares", "is_closed", [house, last_service_day]):
                 raise ClockError(f"clearing house {house} has not closed day {last_service_day}")
-        order = batches(list(dict.fromkeys(card for card, _ in ended)), MAX_GRANTS_PER_BATCH)
+        order = batches(list(dict.fromkeys(card for card, _ in ended)), MAX_LAPSES_PER_BATCH)
         purpose_of = {card: f"lapse:{name}:{number}" for number, chunk in enumerate(order) for card in chunk}
         carries = {lot.rule_set: self._carry_of(lot.rule_set) for _, lot in ended}
         with Session(office.engine) as session:

@@ -18,3 +18,4 @@ MAX_NAME_CHARACTERS: Final = 80
 MAX_OPEN_APPLICATIONS: Final = 3_000_000
 # An attestation that lives longer than two years is asked again; classes change with age and residence.
 MAX_ATTESTATION_DAYS: Final = 731
+MAX_LAPSES_PER_BATCH: Final = 64  # cards that one Fares.lapse takes

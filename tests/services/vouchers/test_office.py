@@ -23,6 +23,7 @@ from services.outbox import Outbox
 from services.vouchers.attestations import EligibilityAttestation
 from services.vouchers.errors import ClockError, GrantError, VoucherError
 from services.vouchers.expiry import Expiry
+from services.vouchers.limits import MAX_LAPSES_PER_BATCH
 from services.vouchers.programmes import EligibilityClass, presets, rule_set_of
 from services.vouchers.registry import Application, CredentialRequest, Registry, RegistryKeys
 from services.vouchers.service import GrantRequest, Office
@@ -311,3 +312,18 @@ def test_many_at_once_give_each_its_answer(town: Town) -> None:
     )
     assert not isinstance(answers[0], VoucherError)
     assert isinstance(answers[1], VoucherError)
+
+
+def test_more_cards_lapse_than_one_transaction_takes(town: Town) -> None:
+    holders = MAX_LAPSES_PER_BATCH + 1
+    town.fund(holders * 50_000)
+    cards = town.enrol(holders)
+    requests = [town.request(number, card) for number, card in enumerate(cards)]
+    town.office.grant("october", RULE_SET, FIRST_DAY, LAST_DAY, requests)
+    town.seal()
+    town.chain.wait_until(day_end(LAST_DAY) + 80 * 3_600)
+    town.chain.outbox(CLEARING).once("close", "Fares", "close_day", [LAST_DAY])
+    town.seal()
+    assert Expiry(town.office).lapse("october", LAST_DAY, cards).lots == holders
+    town.seal()
+    assert town.chain.client.call("Vouchers", "pool", [RULE_SET]) == holders * 50_000
