@@ -7,7 +7,8 @@ DURE_DATA ?= var
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 # Verifiers, state machines and must-fail cases have to hold where `assert` does not exist. The tests' own assertions
 # still do there, since pytest rewrites them; the canary in tests/test_house.py makes sure of it.
-OPTIMISED := -k "(must_fail or refus or bad_input or machine or admission or blocks or canary) and not long"
+OPTIMISED := -k "(must_fail or refus or bad_input or machine or admission or blocks or canary) \
+	and not (2000_steps or sube or whole_run or test_build)"
 # The kills and damages; each test of theirs ends in a state that is whole.
 FAULTS := tests/faults tests/ledger/test_crash.py tests/ledger/test_store.py tests/wallets/test_journal.py \
 	$(wildcard tests/services/demo/test_kill*.py)
