@@ -174,7 +174,8 @@ def test_a_refused_card_hurts_no_other_is_shown_and_tried_again_only_when_it_wou
     assert town.settlement.held() == []
 
 
-def test_a_cap_reached_in_a_day_settles_what_fits_and_the_rest_after_a_top_up(town: Town) -> None:
+def test_a_cap_reached_in_a_day_settles_what_fits_and_the_rest_after_a_top_up(town_on_both: Town) -> None:
+    town = town_on_both
     [card] = cards("cap")
     town.enrol(card, cap_won=2_000)
     town.lot(card, 1_000, DAY, DAY + 3)

@@ -27,6 +27,15 @@ def town(tmp_path: Path, sqlite_engine: Engine) -> Iterator[Town]:
     chain.close()
 
 
+@pytest.fixture
+def town_on_both(tmp_path: Path, engine: Engine) -> Iterator[Town]:
+    chain = Chain(tmp_path / "chain", engine, AGREEMENTS)
+    made = Town(chain, tmp_path)
+    yield made
+    made.city.store.close()
+    chain.close()
+
+
 def clone(card: Card) -> Card:
     """A copy of the card as it is now, key and all."""
     return Card(card.key, card.certificate, card.guarantor_signature, list(card.history))
@@ -54,7 +63,8 @@ def charges(card: Card, first: int) -> int:
     return sum(tap.state.charge_won for tap in card.history[first:])
 
 
-def test_a_clone_is_proven_once_and_both_hands_rides_are_booked_once(town: Town) -> None:
+def test_a_clone_is_proven_once_and_both_hands_rides_are_booked_once(town_on_both: Town) -> None:
+    town = town_on_both
     card, copy = forked(town, "cloned", balance_won=2_500)
     assert town.settle() == []  # no ordinary record of a clone
     assert town.closing.settle_forks(DAY) == []  # not before the chain knows

@@ -28,7 +28,17 @@ def town(tmp_path: Path, sqlite_engine: Engine) -> Iterator[Town]:
     chain.close()
 
 
-def test_a_gap_waits_72_hours_and_the_missing_day_is_paid_by_its_lots_when_it_comes(town: Town) -> None:
+@pytest.fixture
+def town_on_both(tmp_path: Path, engine: Engine) -> Iterator[Town]:
+    chain = Chain(tmp_path / "chain", engine, AGREEMENTS)
+    made = Town(chain, tmp_path)
+    yield made
+    made.city.store.close()
+    chain.close()
+
+
+def test_a_gap_waits_72_hours_and_the_missing_day_is_paid_by_its_lots_when_it_comes(town_on_both: Town) -> None:
+    town = town_on_both
     [card] = cards("gap")
     town.enrol(card, balance_won=500)
     town.lot(card, 1_200, DAY, DAY)
@@ -138,7 +148,8 @@ def _tap_on_only(town: Town, card: Card, time: int) -> int:
     return card.history[-1].state.missing_out_won
 
 
-def test_a_missing_tap_off_is_adjusted_after_72_hours_once_and_not_once_the_card_moved_on(town: Town) -> None:
+def test_a_missing_tap_off_is_adjusted_after_72_hours_once_and_not_once_the_card_moved_on(town_on_both: Town) -> None:
+    town = town_on_both
     stays, moves = cards("stays", "moves on")
     town.enrol(stays, moves)
     town.until(MORNING)
