@@ -7,7 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -34,10 +34,12 @@ def environment(**more: str) -> dict[str, str]:
     return clean | more
 
 
-def played(directory: Path, riders: int = RIDERS, seed: str = SEED, **more: str) -> subprocess.CompletedProcess[bytes]:
-    """A run, or the rest of one, to its end."""
+def played(
+    directory: Path, riders: int = RIDERS, seed: str = SEED, place: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """A run, or the rest of one, to its end; `place` are variables of the process's environment."""
     command = arguments(directory, riders, seed)
-    return subprocess.run(command, capture_output=True, env=environment(**more), timeout=TIMEOUT_S, check=False)
+    return subprocess.run(command, capture_output=True, env=environment(**place or {}), timeout=TIMEOUT_S, check=False)
 
 
 def play_once(directory: Path) -> Path:
