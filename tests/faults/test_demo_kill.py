@@ -157,7 +157,8 @@ def check_nothing_is_missing(before: Acknowledged, now: Acknowledged) -> None:
 def check_nothing_is_doubled(directory: Path) -> None:
     for query in (
         "SELECT card, seq, digest FROM fare_taps",
-        "SELECT card, seq FROM fare_records WHERE code = 0",
+        "SELECT card, digest FROM fare_records WHERE code = 0",
+        "SELECT card, seq FROM fare_records WHERE code = 0 AND card NOT IN (SELECT card FROM fare_clones)",
         "SELECT journeys_root FROM fare_batches WHERE status = 1 AND journeys_size > 0",
         "SELECT digest FROM fare_chain WHERE digest IS NOT NULL",
         "SELECT sender, nonce FROM outbox WHERE status IN (1, 2)",
@@ -171,7 +172,7 @@ def check_is_the_same_run(directory: Path, uninterrupted: Path) -> None:
     for query in (
         "SELECT card, seq, digest FROM fare_taps ORDER BY 1, 2, 3",
         "SELECT card, seq, service_day, increase_won, own_increase_won, suspense_won FROM fare_records "
-        "WHERE code = 0 ORDER BY 1, 2",
+        "WHERE code = 0 ORDER BY 1, 2, 4, digest",
         "SELECT kind, card, delta_won, reason FROM fare_corrections WHERE status = 1 ORDER BY 1, 2",
         "SELECT card, first_seq, last_seq, charged_won, priced_won, finding FROM fare_journeys ORDER BY 1, 2",
         "SELECT bank, account, sum(won) FROM bank_lines GROUP BY 1, 2 ORDER BY 1, 2",

@@ -120,7 +120,10 @@ def cloned(city: City) -> None:
         assert city.account(rider).slot.status == FORKED
         seqs = [seq for (seq,) in city.of("fare_taps", "seq", rider)]
         assert len(set(seqs)) < len(seqs)
-        assert city.of("fare_records", "id", rider, "code = 0") == []
+        signed = {digest for (digest,) in city.of("fare_taps", "digest", rider)}
+        settled = [digest for (digest,) in city.of("fare_records", "digest", rider, "code = 0")]
+        assert len(settled) == len(set(settled)) == 2
+        assert set(settled) <= signed
     assert not any(
         city.account(rider.index).slot.status == FORKED for rider in city.morning.riders if rider.index not in riders
     )
