@@ -40,6 +40,7 @@ def test_a_line_garbled_on_the_way_is_asked_for_again(engine: Engine, city: City
     answer = take(engine, station.upload(lines=lines), city)
     assert answer == Acknowledgement(1, 2, 0, ((1, f.MalformedError.code),))
     assert take(engine, station.upload(1, 3), city) == Acknowledgement(3, 1, 1)
+    assert take(engine, station.upload(1, 3), city) == Acknowledgement(3, 0, 2)  # the place is filled now
     assert len(stored(engine)) == 3
 
 
