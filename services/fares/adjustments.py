@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 
 from contracts.hashing import sha256
 from contracts.records import Batch as ChainBatch
-from contracts.records import Leaf, lapsed_lot_word, leaf_of, lot_word, state_words, sums_word
+from contracts.records import Leaf, lapsed_lot_word, leaf_of, lot_word, state_words, sums_word, table_of
 from services.days import day_end
 from services.fares import settlement_rules as rules
 from services.fares.allocations import Allocations
@@ -91,6 +91,42 @@ class Adjustments(Allocations):
 
     # --- down: too much was charged
 
+    def return_missing_tap_offs(self, service_day: int) -> list[str]:
+        """Gives back what was added for missing tap-offs of a day whose tap-off came after all, or which a later
+        tap-on had collected itself and was not known yet; the purposes."""
+        following = aliased(Tap)
+        with Session(self._engine, expire_on_commit=False) as session:
+            query = (
+                select(Correction, Record, Tap, following)
+                .join(Record, col(Record.id) == col(Correction.record_id))
+                .join(Tap, (col(Tap.card) == col(Record.card)) & (col(Tap.digest) == col(Record.digest)))
+                .join(following, (col(following.card) == col(Record.card)) & (col(following.seq) == Record.seq + 1))
+                .where(Correction.kind == "adjust_up", Correction.status == CorrectionStatus.BOOKED)
+                .where(Record.service_day == service_day, col(Record.card).not_in(select(Clone.card)))
+                .order_by(col(Correction.id))
+            )
+            found = session.exec(query).all()
+        planned = []
+        for up, record, tap, after in found:
+            collected = after.tap_time - tap.tap_time <= RECEIVABLE_S
+            if (stored_tap(after).tap.kind == "OUT" or collected) and not self._given(record, late=True):
+                parts = {tap.operator: up.delta_won}
+                if tap.operator in table_of(self._chain_batch(record).table):
+                    planned.append(self._down(record, up.delta_won, 0, parts, AdjustReason.LATE_TAP))
+        return self._send_each(planned, now=self._now())
+
+    def _given(self, record: Record, *, late: bool) -> int:
+        """Won that came back of a record: what was added for a late tap, or all else."""
+        with Session(self._engine) as session:
+            query = select(Correction).where(
+                Correction.record_id == record.id,
+                Correction.kind == "adjust_down",
+                Correction.status != CorrectionStatus.REFUSED,
+            )
+            rows = session.exec(query).all()
+        name = AdjustReason.LATE_TAP.name
+        return -sum(row.delta_won for row in rows if (json.loads(row.body)["reason"] == name) is late)
+
     def give_back(self, record_id: int, won: int, reason: AdjustReason) -> str:
         """Gives `won` of a settled record back, off its operators by their shares; the transaction's purpose.
 
@@ -101,12 +137,7 @@ class Adjustments(Allocations):
             record = session.get(Record, record_id)
             if record is None or record.leaf is None or record.code:
                 raise NothingToAdjustError(f"record {record_id} was not settled")
-            query = select(Correction.delta_won).where(
-                Correction.record_id == record_id,
-                Correction.kind == "adjust_down",
-                Correction.status != CorrectionStatus.REFUSED,
-            )
-            given = -sum(session.exec(query).all())
+        given = self._given(record, late=False)
         lanes = rules.lane_credits(shares_of(record), self._settlement.organisation)
         left = sum(lanes.values()) - given
         if not 0 < won <= left:
@@ -141,7 +172,7 @@ class Adjustments(Allocations):
         behind = rules.behind_others(shares_of(record), self._settlement.organisation)
         if not behind:
             return []
-        taken = largest_remainder(parts[self._settlement.organisation], list(behind.values()))
+        taken = largest_remainder(parts.get(self._settlement.organisation, 0), list(behind.values()))
         return [[one, -won] for one, won in zip(behind, taken, strict=True) if won]
 
     def _guarantor(self, record: Record) -> int:

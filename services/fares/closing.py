@@ -139,7 +139,10 @@ class DayClosing:
             if session.get(Closing, service_day) is None:
                 session.add(Closing(service_day=service_day, planned_at=now))
                 session.commit()
-        self._outbox.once(f"close:{service_day}", "Fares", "close_day", [service_day])
+        item = self._outbox.once(f"close:{service_day}", "Fares", "close_day", [service_day])
+        with Session(self._engine) as session:
+            session.get_one(Closing, service_day).tx_hash = item.hash
+            session.commit()
 
     def _check_closable(self, session: Session, service_day: int, now: int) -> None:
         waiting = select(Batch.id).where(Batch.service_day == service_day, Batch.status == BatchStatus.PLANNED)

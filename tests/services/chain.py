@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from coincurve import PrivateKey
 from sqlalchemy import Engine
@@ -67,7 +67,7 @@ def config(names: Sequence[str]) -> ChainConfig:
     keys += [(address_of(second_sender(bank)), bank, int(Purpose.ISSUE)) for bank in (BANK, OTHER_BANK)]
     everything = ["Organisations", *names]
     standing = [(addresses.BY_NAME[name], name.encode().ljust(32, b"\0")) for name in everything]
-    arguments = {
+    arguments: dict[str, list[Any]] = {
         "Organisations": [organisations, keys, [CITY], 1, standing, []],
         "Won": [addresses.ORGANISATIONS, [(BANK, DAILY_CAP_WON), (OTHER_BANK, DAILY_CAP_WON)]],
         "Vouchers": [addresses.ORGANISATIONS, addresses.WON],

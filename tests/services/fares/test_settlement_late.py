@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from contracts.codes import Mode
 from services.days import month_last_day, month_of
 from services.fares.adjustments import AdjustReason
 from services.fares.errors import NothingToAdjustError, NotYetError
 from services.fares.limits import CLOSE_LATEST_S
+from services.fares.reader import Gate
 from tests.services.chain import Chain
 from tests.services.fares.town import AGREEMENTS, HOUR_S, Town, after, cards
-from tests.services.fares.world import DAY, METRO, MORNING, Card
+from tests.services.fares.world import BUS, DAY, METRO, MORNING, Card
 
 DAY_S = 86_400
 
@@ -177,6 +179,37 @@ def test_a_missing_tap_off_is_adjusted_after_72_hours_once_and_not_once_the_card
     assert (
         town.bank.guarantee.collect("all", now=town.chain.now) == town.settled[0].leaves[0].guarantor_won * 2 + missing
     )
+
+
+def test_what_was_added_for_a_missing_tap_off_comes_back_when_the_tap_off_does(town: Town) -> None:
+    off, collected, kept = cards("off after all", "collected by the next", "never came")
+    town.enrol(off, collected, kept)
+    town.until(MORNING)
+    for card in (off, collected, kept):
+        town.city.ride(card, MORNING)
+        missing = _tap_on_only(town, card, MORNING + 2_400)
+    town.upload()
+    late = town.city.reader("143 again", Gate(Mode.TRUNK, BUS, route="143"))
+    town.city.tap_out(off, late, MORNING + 3_000, "신사역", metres=2_400)
+    town.until(MORNING + DAY_S)
+    town.city.tap_in(collected, late, MORNING + DAY_S, "강남역")
+    town.until(after(DAY, 73))
+    town.settle()
+    town.adjustments.missing_tap_offs(DAY, now=town.chain.now)
+    town.seal()
+    assert len(town.corrected) == 3
+    assert town.adjustments.return_missing_tap_offs(DAY) == []
+    town.upload(late)
+    for _ in range(2):
+        town.adjustments.return_missing_tap_offs(DAY)
+        town.seal()
+    assert {(one.card, one.delta_won, one.guarantor_won) for one in town.corrected[3:]} == {
+        (off.address, -missing, -missing),
+        (collected.address, -missing, -missing),
+    }
+    town.settle()
+    assert town.account(off).slot.cum_won == off.history[-1].state.cum_won
+    town.bank.guarantee.collect("all", now=town.chain.now)
 
 
 def test_a_missing_tap_off_over_the_cap_stops_no_other(town: Town) -> None:
