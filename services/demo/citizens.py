@@ -179,7 +179,8 @@ class Citizens:
 
     def _apply(self, hall: CityHall, holders: Sequence[Rider], now: int) -> list[int]:
         """Application numbers, in order; whom a run that was cut short has served already does not apply again."""
-        served = hall.registry.serving([(self.person(rider.index), rider.programmes[0]) for rider in holders])
+        people = [(self.person(rider.index), rider.programmes[0]) for rider in holders]
+        served = hall.registry.serving(people, now=now)
         new = [rider for rider, number in zip(holders, served, strict=True) if number is None]
         answers = iter(hall.registry.apply_many([self._application(hall, rider) for rider in new], now=now))
         numbers = []

@@ -127,23 +127,22 @@ class Registry:
             session.commit()
         return [answer if isinstance(answer, VoucherError) else _number(answer) for answer in answers]
 
-    def serving(self, people: Sequence[tuple[bytes, str]]) -> list[int | None]:
-        """The active applications of (person, programme id), in order; None where there is none.
+    def serving(self, people: Sequence[tuple[bytes, str]], *, now: int) -> list[int | None]:
+        """The active applications of (person, programme id), in order; None where there is none, or it has ended.
 
         A citizen whose answer was lost asks this before he applies again. Raises ProgrammeError.
         """
         with Session(self._engine) as session:
-            return [self._serving(session, person, self._programme(name)) for person, name in people]
+            return [self._serving(session, person, self._programme(name), now) for person, name in people]
 
-    def _serving(self, session: Session, person: bytes, programme: Programme) -> int | None:
-        group = programme.exclusion_group
-        query = select(VoucherEntitlement.id).where(
-            VoucherEntitlement.person_tag == person_tag(self._keys.nullifier_key, person, group),
-            VoucherEntitlement.exclusion_group == group,
-            VoucherEntitlement.state == Entitlement.ACTIVE,
+    def _serving(self, session: Session, person: bytes, programme: Programme, now: int) -> int | None:
+        query = select(VoucherEntitlement).where(
+            VoucherEntitlement.person_tag == person_tag(self._keys.nullifier_key, person, programme.exclusion_group),
             VoucherEntitlement.programme == programme.id,
+            VoucherEntitlement.state == Entitlement.ACTIVE,
         )
-        return session.exec(query).first()
+        rows = session.exec(query.order_by(col(VoucherEntitlement.id))).all()
+        return next((row.id for row in rows if not row.ends_on or row.ends_on > service_day_at(now)), None)
 
     def _apply(self, session: Session, application: Application, now: int) -> VoucherEntitlement:
         programme = self._programme(application.programme)

@@ -85,6 +85,26 @@ def test_a_credential_says_nothing_but_what_the_chain_needs(engine: Engine) -> N
     assert registry.credential(application, PERSON, WALLET, now=NOW) == signed
 
 
+def test_a_citizen_whose_answer_was_lost_finds_the_application_that_serves_him(engine: Engine) -> None:
+    registry = registry_on(engine)
+    asked = [(PERSON, "TW-BASIC"), (PERSON, "TRANSIT-DAY"), (sha256(b"somebody else"), "TW-BASIC")]
+    assert registry.serving(asked, now=NOW) == [None, None, None]
+    application = apply(registry)
+    apply(registry)  # rejected as a double benefit
+    assert registry.serving(asked, now=NOW) == [application, None, None]
+    after = NOW + 301 * DAY_S
+    assert registry.serving(asked, now=after) == [None, None, None]
+    again = apply(registry, now=after, last_day=DAY + 600)
+    assert registry.serving(asked, now=after) == [again, None, None]
+    registry.suspend(again, "moved")
+    assert registry.serving(asked, now=after) == [None, None, None]
+
+
+def test_nobody_is_served_by_an_unknown_programme(registry: Registry) -> None:
+    with pytest.raises(ProgrammeError):
+        registry.serving([(PERSON, "TW-NONE")], now=NOW)
+
+
 def test_the_next_month_has_a_credential_of_its_own(registry: Registry) -> None:
     application = apply(registry)
     first = registry.credential(application, PERSON, WALLET, now=NOW)
