@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -66,9 +67,7 @@ def check(town: Town, riders: Sequence[Card], whole: bool) -> None:
     assert totals["pending"] + totals["suspense"] == accepted
 
 
-@given(st.data())
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_what_is_settled_does_not_depend_on_the_order_of_uploads(data: st.DataObject) -> None:
+def play(data: st.DataObject) -> None:
     uploads, _ = deliveries()
     order = data.draw(st.lists(st.sampled_from(range(len(uploads))), max_size=2 * len(uploads)))
     plans = data.draw(st.sets(st.integers(0, 2 * len(uploads)), max_size=4))
@@ -80,6 +79,7 @@ def test_what_is_settled_does_not_depend_on_the_order_of_uploads(data: st.DataOb
         town = Town(chain, Path(folder))
         riders = cards(*CARDS)
         town.enrol(*riders, balance_won=2_000)
+        town.lot(riders[0], 2_500, DAY, DAY)
         town.until(after(DAY + 1, 1))
 
         def settle() -> None:
@@ -105,6 +105,21 @@ def test_what_is_settled_does_not_depend_on_the_order_of_uploads(data: st.DataOb
         check(town, riders, True)
         assert town.totals()["suspense"] == 0
         assert town.settle(DAY) == town.settle(DAY + 1) == []
+        owed = town.bank.guarantee.owed_won()
+        assert town.bank.guarantee.collect("all", now=chain.now) == owed  # to the won what the bank was told
         town.city.store.close()
         chain.close()
         engine.dispose()
+
+
+@given(st.data())
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_settled_does_not_depend_on_the_order_of_uploads(data: st.DataObject) -> None:
+    play(data)
+
+
+@pytest.mark.long
+@given(st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_settled_does_not_depend_on_the_order_of_many_uploads(data: st.DataObject) -> None:
+    play(data)
