@@ -10,11 +10,13 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, func, select
 
 from contracts.client import decode_call
+from contracts.codes import Refusal
 from contracts.hashing import sha256
 from contracts.records import Batch as ChainBatch
 from contracts.records import Leaf, lanes_of, signature_words, state_words, sums_word, table_of, table_word
+from contracts.twins.fares_rules import WINDOW_DAYS
 from ledger.client import Client
-from services.days import day_end
+from services.days import day_end, service_day_at
 from services.fares import settlement_rules as rules
 from services.fares.chain_batches import read_batches
 from services.fares.errors import NotYetError, SettlementError
@@ -108,20 +110,44 @@ class DayClosing:
             found.append(ForkBatch(number or 0, tuple(leaves_of(self._engine, number or 0))))
         return found
 
-    def cover_losses(self, service_day: int) -> str | None:
-        """Has RISK_POOL pay the operators for older losing states of forked cards (money.md §2): those of a day at or
-        below the fork that are not in the history of what was settled. The transaction's purpose, None for nothing.
+    def cover_losses(self, service_day: int, *, now: int) -> str | None:
+        """Has RISK_POOL pay the operators what nobody else does (money.md §2, §3): a day's older losing states of
+        forked cards, at or below the fork and not in the history of what was settled; and what a cap left open, once
+        the chain takes no record of the card any more, 90 days after its month, so that it cannot be paid twice.
 
-        Repeatable; what came late goes in another. Raises NotYetError where the pool holds less.
+        The transaction's purpose, None for nothing. Repeatable; what came late goes in another. Raises NotYetError
+        where the pool holds less.
         """
         with Session(self._engine) as session:
             cards = session.exec(select(Clone.card).where(col(Clone.reported)).order_by(col(Clone.card))).all()
-            lost: dict[int, int] = {}
-            for card in cards:
-                for one, won in _losses(session, card, service_day).items():
-                    lost[one] = lost.get(one, 0) + won
+            parts = [_losses(session, card, service_day) for card in cards]
+            parts += self._unpaid(session, service_day, now)
+        lost: dict[int, int] = {}
+        for part in parts:
+            for one, won in part.items():
+                lost[one] = lost.get(one, 0) + won
         pool = self._client.call("Credits", "totals")[_RISK_POOL]
         return self._pay_out("cover", service_day, lost, pool)
+
+    def _unpaid(self, session: Session, service_day: int, now: int) -> list[dict[int, int]]:
+        """Won per operator of a day's taps that a cap left open for good, card by card."""
+        query = (
+            select(Tap)
+            .join(Card, col(Card.card) == col(Tap.card))
+            .where(Tap.service_day == service_day, Card.hold_code == int(Refusal.CAP), Tap.seq > Card.settled_seq)
+        )
+        taps: dict[bytes, list[StoredTap]] = {}
+        for row in session.exec(query.order_by(col(Tap.card), col(Tap.seq))).all():
+            taps.setdefault(row.card, []).append(stored_tap(row))
+        found = []
+        for card, open_ in taps.items():
+            slot = self._settlement.account_of(card).slot
+            if slot.status and service_day_at(now) <= slot.last_day + WINDOW_DAYS:
+                continue
+            before = self._settlement.tap_before(session, open_[0])
+            for journey in rules.journeys_above(open_, before, [], self._settlement.is_operator):
+                found.append(dict(journey.shares))
+        return found
 
     # --- days
 

@@ -11,6 +11,7 @@ from sqlmodel import Session, select
 
 from contracts.codes import Refusal
 from contracts.signatures import address_of
+from services.days import month_last_day, month_of
 from services.fares.errors import NotYetError
 from services.fares.tables import Clone
 from tests.services.chain import BUS, CITY, Chain, sender
@@ -138,6 +139,17 @@ def test_a_card_that_only_the_chain_knows_as_forked_is_settled_as_a_fork(town: T
     assert sum(leaf.increase_won for leaf in batch.leaves) == charges(card, 2) + charges(copy, 2)
 
 
+def fund_risk_pool(town: Town) -> None:
+    """The city puts 5,000 won in."""
+    bank, city, client = town.bank, town.chain.outbox(CITY), town.chain.client
+    bank.accounts.deposit_organisation("pool", CITY, 5_000, now=town.chain.now)
+    bank.issuing.issue_to("pool", CITY, address_of(sender(CITY)), 5_000, now=town.chain.now)
+    city.once("allow", "Won", "approve", [client.address("Fares"), 5_000])
+    town.seal()
+    city.once("pool", "Fares", "fund_risk_pool", [5_000])
+    town.seal()
+
+
 def test_older_losing_states_are_covered_by_the_risk_pool_once(town: Town) -> None:
     [card] = cards("older states")
     copy = clone(card)
@@ -154,18 +166,33 @@ def test_older_losing_states_are_covered_by_the_risk_pool_once(town: Town) -> No
     town.closing.prove_clones()
     assert town.closing.settle_forks(DAY) == []  # both states lie below what is settled
     with pytest.raises(NotYetError, match="0 won are there"):
-        town.closing.cover_losses(DAY)
-    bank, city, client = town.bank, town.chain.outbox(CITY), town.chain.client
-    bank.accounts.deposit_organisation("pool", CITY, 5_000, now=town.chain.now)
-    bank.issuing.issue_to("pool", CITY, address_of(sender(CITY)), 5_000, now=town.chain.now)
-    city.once("allow", "Won", "approve", [client.address("Fares"), 5_000])
-    town.seal()
-    city.once("pool", "Fares", "fund_risk_pool", [5_000])
-    town.seal()
+        town.closing.cover_losses(DAY, now=town.chain.now)
+    fund_risk_pool(town)
     for _ in range(2):
-        town.closing.cover_losses(DAY)
+        town.closing.cover_losses(DAY, now=town.chain.now)
         town.seal()
     lost = charges(copy, 0)
     assert lost > 0
     assert town.totals()["risk_pool"] == 5_000 - lost
     assert {BUS: lost} in town.closing.pending()
+
+
+def test_what_a_cap_left_open_is_covered_once_the_card_can_pay_no_more(town: Town) -> None:
+    [card] = cards("never paid")
+    town.enrol(card, cap_won=2_000)
+    town.until(MORNING)
+    town.city.ride(card, MORNING)
+    town.city.ride(card, MORNING + 20_000)
+    town.upload()
+    town.until(after(DAY, 1))
+    for _ in range(3):
+        town.settle()
+    assert town.account(card).slot.seq == 2
+    assert town.closing.cover_losses(DAY, now=town.chain.now) is None
+    town.until(after(month_last_day(month_of(DAY)), 90 * 24 + 1))
+    assert town.settle() == []
+    fund_risk_pool(town)
+    for _ in range(2):
+        town.closing.cover_losses(DAY, now=town.chain.now)
+        town.seal()
+    assert town.totals()["risk_pool"] == 5_000 - charges(card, 2)
