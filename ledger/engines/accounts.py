@@ -13,7 +13,7 @@ from eth.constants import EMPTY_SHA3
 from eth.typing import JournalDBCheckpoint
 from eth_typing import Hash32
 from lru import LRU
-from rusty_rlp import decode_raw, encode_raw
+from rlp.codec import decode_raw, encode_raw
 
 from contracts.hashing import keccak
 from ledger.engines.base import Nodes

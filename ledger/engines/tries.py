@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import rlp
 from lru import LRU
-from rusty_rlp import decode_raw, encode_raw
+from rlp.codec import decode_raw, encode_raw
 
 from contracts.hashing import keccak
 from ledger.engines.base import Nodes
