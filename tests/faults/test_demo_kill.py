@@ -114,14 +114,14 @@ def _read(directory: Path) -> Acknowledged:
     tables: dict[str, set[tuple[Any, ...]]] = {}
     done: dict[str, set[tuple[Any, ...]]] = {}
     for table in _tables(directory):
-        columns = [row[1] for row in rows(directory, f"PRAGMA table_info({table})")]
+        columns = [row[1] for row in stored(directory, f"PRAGMA table_info({table})")]
         kept = ", ".join(f'"{column}"' for column in columns if column not in WORK)
-        tables[table] = set(rows(directory, f"SELECT {kept} FROM {table}"))  # noqa: S608  names from the schema
+        tables[table] = set(stored(directory, f"SELECT {kept} FROM {table}"))  # noqa: S608  names from the schema
         if table in DONE:
             query = f"SELECT * FROM {table} WHERE {DONE[table]}"  # noqa: S608  names from the schema
-            done[table] = set(rows(directory, query))
+            done[table] = set(stored(directory, query))
     journals = {
-        path.name: set(rows(directory, "SELECT * FROM entry", path.name))
+        path.name: set(stored(directory, "SELECT * FROM entry", path.name))
         for pattern in JOURNALS
         for path in directory.glob(pattern)
     }
@@ -129,18 +129,22 @@ def _read(directory: Path) -> Acknowledged:
     return Acknowledged(blocks, tables, done, journals, tips)
 
 
+def stored(copy: Path, query: str, file: str = "services.db") -> list[tuple[Any, ...]]:
+    return rows(copy, query, file, mode="rw")
+
+
 def _tables(directory: Path) -> list[str]:
     if not (directory / "services.db").exists():
         return []
     query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'alembic_version'"
-    return [name for (name,) in rows(directory, query)]
+    return [name for (name,) in stored(directory, query)]
 
 
 def _reader_rows(directory: Path, query: str) -> list[tuple[Any, ...]]:
     made = "SELECT name FROM sqlite_master WHERE name = 'tips'"
-    if not (directory / "readers.db").exists() or not rows(directory, made, "readers.db"):
+    if not (directory / "readers.db").exists() or not stored(directory, made, "readers.db"):
         return []
-    return rows(directory, query, "readers.db")
+    return stored(directory, query, "readers.db")
 
 
 def check_nothing_is_missing(before: Acknowledged, now: Acknowledged) -> None:
@@ -197,11 +201,9 @@ def settled(directory: Path) -> dict[bytes, CardAccount]:
 
 
 def bare(made: DemoReport) -> DemoReport:
-    """A report without what interruptions change: blocks, seconds, and how often something was tried."""
+    """A report without what interruptions change: blocks and seconds."""
     checks = tuple(replace(check, times=0) for check in made.checks)
-    return replace(
-        made, head_number=0, head_hash="", blocks=0, transactions=0, gas_used=0, refused=(), phases=(), checks=checks
-    )
+    return replace(made, head_number=0, head_hash="", blocks=0, transactions=0, gas_used=0, phases=(), checks=checks)
 
 
 def run_kills(directory: Path, uninterrupted: Path, times: int, seed: int) -> None:

@@ -52,9 +52,10 @@ def play_once(directory: Path) -> Path:
     return directory
 
 
-def rows(directory: Path, query: str, file: str = "services.db") -> list[tuple[Any, ...]]:
-    """What a table holds, of a run that no process works on."""
-    with closing(sqlite3.connect(f"{(directory / file).absolute().as_uri()}?mode=ro", uri=True)) as db:
+def rows(directory: Path, query: str, file: str = "services.db", mode: str = "ro") -> list[tuple[Any, ...]]:
+    """What a table holds, of a run that no process works on. A copy of one that was killed is opened "rw": a commit
+    that it had begun is rolled back first."""
+    with closing(sqlite3.connect(f"{(directory / file).absolute().as_uri()}?mode={mode}", uri=True)) as db:
         return db.execute(query).fetchall()
 
 
