@@ -26,6 +26,7 @@ from services.fares.limits import (
     CLOSE_EARLIEST_S,
     CLOSE_LATEST_S,
     CREDITED_ACCOUNTS,
+    RELEASE_S,
     TABLES_PER_DISTRIBUTION,
 )
 from services.fares.settlement import PREFIX, Settlement, leaves_of
@@ -187,7 +188,7 @@ class DayClosing:
 
     # --- credits
 
-    def releasable(self, *, now: int, silence_s: int) -> list[ChainBatch]:
+    def releasable(self, *, now: int, silence_s: int = RELEASE_S) -> list[ChainBatch]:
         """Batches older than the silence, paid in by their guarantors, with credits that wait, in order.
 
         Credits objected to wait for the end of their objection.

@@ -39,7 +39,6 @@ RECEIVABLE_S: Final = 72 * 3_600  # a missing tap-off is collected by a tap with
 CLOSE_EARLIEST_S: Final = 72 * 3_600
 CLOSE_LATEST_S: Final = 30 * 86_400
 RELEASE_S: Final = 86_400  # credits become payable after this without objection
-MAX_DISPUTE_TEXT: Final = 500
 CARDS_PER_PARTITION: Final = 4_096  # planned in one database transaction and held in memory, about 40 MB
 MAX_FOREGONE: Final = 16  # operators of free rides that one settle names
 FORK_STATES_PER_BATCH: Final = 32  # that one settle_fork takes

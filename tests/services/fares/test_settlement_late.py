@@ -15,7 +15,7 @@ from services.fares.errors import NothingToAdjustError, NotYetError
 from services.fares.limits import CLOSE_LATEST_S
 from services.fares.reader import Gate
 from tests.services.chain import Chain
-from tests.services.fares.town import AGREEMENTS, HOUR_S, Town, after, cards
+from tests.services.fares.town import AGREEMENTS, Town, after, cards
 from tests.services.fares.world import BUS, DAY, METRO, MORNING, Card
 
 DAY_S = 86_400
@@ -327,11 +327,11 @@ def test_credits_are_released_only_once_the_guarantor_paid_in(town: Town) -> Non
     [batch] = town.settle()
     assert town.closing.pending() == [batch.credits]
     town.until(after(DAY, 26))
-    assert town.closing.releasable(now=town.chain.now, silence_s=24 * HOUR_S) == []
+    assert town.closing.releasable(now=town.chain.now) == []
     town.bank.guarantee.collect("day", now=town.chain.now)
     town.seal()
-    assert town.closing.releasable(now=after(DAY, 2), silence_s=24 * HOUR_S) == []
-    waiting = town.closing.releasable(now=town.chain.now, silence_s=24 * HOUR_S)
+    assert town.closing.releasable(now=after(DAY, 2)) == []
+    waiting = town.closing.releasable(now=town.chain.now)
     assert [one.number for one in waiting] == [batch.number]
     for _ in range(2):
         town.closing.release("day", waiting)
