@@ -8,8 +8,6 @@ from typing import Final
 MAX_GRANTS_PER_BATCH: Final = 128
 # money.md §2: sums of a card stay below 2^40; a single grant above 10 million won is a typing error in any programme.
 MAX_GRANT_WON: Final = 10_000_000
-# settlement.md: a card slot has four live-lot bits.
-MAX_LIVE_LOTS: Final = 4
 # voucher.md §6, mass enrolment: more applications of one device in a day are checked by hand.
 MAX_APPLICATIONS_PER_DEVICE_DAY: Final = 5
 # An application's free text never enters the service; names of programmes and classes are short.
