@@ -19,4 +19,5 @@ say() { echo "$@" >&2; }
 "${VENV}/bin/python" -c 'import pip' 2>/dev/null || { rm -rf "${VENV}"; "${PY}" -m venv "${VENV}"; }
 say "Installing Python packages into ${VENV} (once, a minute or two)"
 "${VENV}/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-"${VENV}/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+# Setuptools warns of every editable installation at length.
+PYTHONWARNINGS=ignore "${VENV}/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
