@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 from contracts.codes import Mode, Refusal, Role
@@ -18,28 +14,10 @@ from services.fares.reader import Gate
 from services.fares.settlement_rows import shares_of
 from services.fares.tables import Batch, BatchStatus, Journey
 from tests.services import chain as chain_config
-from tests.services.chain import CLEARING, Chain
+from tests.services.chain import CLEARING
 from tests.services.fares import world
-from tests.services.fares.town import AGREEMENTS, Town, after, cards
+from tests.services.fares.town import Town, after, cards
 from tests.services.fares.world import DAY, METRO, MORNING
-
-
-@pytest.fixture
-def town(tmp_path: Path, sqlite_engine: Engine) -> Iterator[Town]:
-    chain = Chain(tmp_path / "chain", sqlite_engine, AGREEMENTS)
-    made = Town(chain, tmp_path)
-    yield made
-    made.city.store.close()
-    chain.close()
-
-
-@pytest.fixture
-def town_on_both(tmp_path: Path, engine: Engine) -> Iterator[Town]:
-    chain = Chain(tmp_path / "chain", engine, AGREEMENTS)
-    made = Town(chain, tmp_path)
-    yield made
-    made.city.store.close()
-    chain.close()
 
 
 def test_a_day_is_one_record_a_card_and_the_operators_get_it(town_on_both: Town) -> None:

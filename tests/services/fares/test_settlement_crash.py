@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from sqlalchemy import Engine
 from sqlmodel import Session
 
 from services.database import open_database
 from services.fares import settlement_reading
 from services.outbox import Outbox
-from tests.services.chain import Chain
-from tests.services.fares.town import AGREEMENTS, Town, after, cards
+from tests.services.fares.town import Town, after, cards
 from tests.services.fares.world import DAY, MORNING, Card
 
 DAY_S = 86_400
@@ -21,15 +16,6 @@ DAY_S = 86_400
 
 class KilledError(BaseException):
     """The process ends here; nothing catches it."""
-
-
-@pytest.fixture
-def town(tmp_path: Path, sqlite_engine: Engine) -> Iterator[Town]:
-    chain = Chain(tmp_path / "chain", sqlite_engine, AGREEMENTS)
-    made = Town(chain, tmp_path)
-    yield made
-    made.city.store.close()
-    made.chain.close()
 
 
 def restart(town: Town) -> None:

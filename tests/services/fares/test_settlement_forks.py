@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 from contracts.codes import Refusal
@@ -14,27 +10,9 @@ from contracts.signatures import address_of
 from services.days import month_last_day, month_of
 from services.fares.errors import NotYetError
 from services.fares.tables import Clone
-from tests.services.chain import BUS, CITY, Chain, sender
-from tests.services.fares.town import AGREEMENTS, Town, after, cards
+from tests.services.chain import BUS, CITY, sender
+from tests.services.fares.town import Town, after, cards
 from tests.services.fares.world import DAY, MORNING, Card
-
-
-@pytest.fixture
-def town(tmp_path: Path, sqlite_engine: Engine) -> Iterator[Town]:
-    chain = Chain(tmp_path / "chain", sqlite_engine, AGREEMENTS)
-    made = Town(chain, tmp_path)
-    yield made
-    made.city.store.close()
-    chain.close()
-
-
-@pytest.fixture
-def town_on_both(tmp_path: Path, engine: Engine) -> Iterator[Town]:
-    chain = Chain(tmp_path / "chain", engine, AGREEMENTS)
-    made = Town(chain, tmp_path)
-    yield made
-    made.city.store.close()
-    chain.close()
 
 
 def clone(card: Card) -> Card:

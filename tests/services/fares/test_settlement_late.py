@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from sqlalchemy import Engine
 
 from contracts.codes import Mode
 from services.days import month_last_day, month_of
@@ -14,29 +10,10 @@ from services.fares.adjustments import AdjustReason
 from services.fares.errors import NothingToAdjustError, NotYetError
 from services.fares.limits import CLOSE_LATEST_S
 from services.fares.reader import Gate
-from tests.services.chain import Chain
-from tests.services.fares.town import AGREEMENTS, Town, after, cards
+from tests.services.fares.town import Town, after, cards
 from tests.services.fares.world import BUS, DAY, METRO, MORNING, Card
 
 DAY_S = 86_400
-
-
-@pytest.fixture
-def town(tmp_path: Path, sqlite_engine: Engine) -> Iterator[Town]:
-    chain = Chain(tmp_path / "chain", sqlite_engine, AGREEMENTS)
-    made = Town(chain, tmp_path)
-    yield made
-    made.city.store.close()
-    chain.close()
-
-
-@pytest.fixture
-def town_on_both(tmp_path: Path, engine: Engine) -> Iterator[Town]:
-    chain = Chain(tmp_path / "chain", engine, AGREEMENTS)
-    made = Town(chain, tmp_path)
-    yield made
-    made.city.store.close()
-    chain.close()
 
 
 def test_a_gap_waits_72_hours_and_the_missing_day_is_paid_by_its_lots_when_it_comes(town_on_both: Town) -> None:

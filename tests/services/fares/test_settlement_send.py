@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
 from sqlmodel import Session, select
 from web3.exceptions import Web3RPCError
 
@@ -18,18 +15,8 @@ from services.fares.settlement_rules import DayRecord
 from services.fares.tables import Record, Refusal
 from services.fares.tap_journeys import StoredTap
 from services.outbox import OutboxError
-from tests.services.chain import Chain
-from tests.services.fares.town import AGREEMENTS, Town, after, cards
+from tests.services.fares.town import Town, after, cards
 from tests.services.fares.world import DAY, MORNING
-
-
-@pytest.fixture
-def town(tmp_path: Path, sqlite_engine: Engine) -> Iterator[Town]:
-    chain = Chain(tmp_path / "chain", sqlite_engine, AGREEMENTS)
-    made = Town(chain, tmp_path)
-    yield made
-    made.city.store.close()
-    chain.close()
 
 
 def ride(town: Town, *names: str) -> int:
