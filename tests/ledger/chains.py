@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +19,12 @@ from ledger.chain import transactions
 from ledger.chain.blocks import Block
 from ledger.chain.genesis import Agreement, ChainConfig, Signer
 from ledger.node import Node
+from ledger.store import Store
 
 CHAIN_ID: Final = 20_251
 GENESIS_S: Final = 1_760_000_000
+BACKGROUND: Final = ("num-running-compactions", "num-running-flushes", "compaction-pending", "mem-table-flush-pending")
+QUIET_S: Final = 60
 
 
 def key(name: str) -> PrivateKey:
@@ -112,3 +117,17 @@ def finality(block: Block, genesis_hash: bytes, signer: PrivateKey = AUTHORITY, 
 def digest(text: str) -> bytes:
     """32 bytes made from a text."""
     return sha256(text.encode())
+
+
+def crash_image(node: Node, source: Path, target: Path) -> None:
+    """The disk as kill -9 would leave it at this moment, in another directory. Nothing is flushed or closed for it.
+
+    RocksDB drops tables that a compaction made superfluous in a thread of its own. A copy takes a while, and would mix
+    the disk before with the disk after; so it begins once that thread has nothing to do. The caller alone writes.
+    """
+    store = node.archive.store
+    assert isinstance(store, Store)
+    deadline = time.monotonic() + QUIET_S
+    while busy := [name for name in BACKGROUND if store._database.property_int_value(f"rocksdb.{name}")]:
+        assert time.monotonic() < deadline, f"after {QUIET_S} s the store still has {busy}"
+    shutil.copytree(source, target)

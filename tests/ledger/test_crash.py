@@ -22,7 +22,7 @@ from ledger.errors import (
 from ledger.node import Node
 from ledger.replay import replay
 from ledger.store import Store
-from tests.ledger.chains import AUTHORITY, COUNTER, GENESIS_S, USERS, count, make, open_config
+from tests.ledger.chains import AUTHORITY, COUNTER, GENESIS_S, USERS, count, crash_image, make, open_config
 
 WORKER = """
 import sys
@@ -133,7 +133,7 @@ def two(tmp_path: Path) -> tuple[Path, bytes]:
     assert node._signer is not None
     assert node._signer.last is not None
     block_hash = node._signer.last.hash
-    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    crash_image(node, tmp_path / "a", tmp_path / "b")
     node.close()
     return tmp_path / "b", block_hash
 

@@ -15,7 +15,7 @@ from contracts.signatures import address_of
 from ledger.errors import KnownTransaction, NonceError
 from ledger.node import Node
 from ledger.replay import replay
-from tests.ledger.chains import AUTHORITY, COUNTER, COUNTER_GAS, USERS, count, make, open_config
+from tests.ledger.chains import AUTHORITY, COUNTER, COUNTER_GAS, USERS, count, crash_image, make, open_config
 
 
 class NodeMachine(RuleBasedStateMachine):
@@ -80,7 +80,7 @@ class NodeMachine(RuleBasedStateMachine):
         """What the disk holds at this moment goes on in another directory, as after kill -9."""
         before = self.path
         self.lives += 1
-        shutil.copytree(before, self.path)
+        crash_image(self.node, before, self.path)
         self.node.close()
         self.node = Node.open(self.path, key=AUTHORITY)
 
