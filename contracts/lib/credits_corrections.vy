@@ -226,7 +226,7 @@ def _refill(
     left: uint256 = to_voucher
     for word: uint256 in lots:
         won: uint256 = word & M32
-        assert won != 0, "LOTS"
+        assert won != 0 and won <= left, "LOTS"
         left -= won
         if word >> 96 != 0:
             extcall store.FARES.give_lapsed(

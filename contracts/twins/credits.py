@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -102,16 +101,22 @@ class Credits(Book):
         self._log_adjusted(batch, index, -total, (to_voucher, to_balance, to_guarantor), reason, policy)
 
     def _check_lots(self, card: Card | None, day: int, to_voucher: int, lots: Sequence[int]) -> None:
-        live = {lot.lot_no: lot for lot in card.lots} if card else {}
-        back: defaultdict[int, int] = defaultdict(int)
+        """Word by word as the agreement goes, so that it refuses by the same name before anything changes."""
+        usable = [lot for lot in (card.lots if card else []) if lot.start_day <= day <= lot.last_service_day]
+        room = {lot.lot_no: lot.won - lot.remaining_won for lot in usable}
+        left, lapsed_won = to_voucher, 0
         for word in lots:
-            require(word & _MAX_U32 != 0, "LOTS")
-            if word >> 96 == 0:
-                back[word >> 32 & _MAX_U32] += word & _MAX_U32
-        for number, won in back.items():
-            require(number in live and live[number].start_day <= day <= live[number].last_service_day, "LOTS")
-            require(live[number].remaining_won + won <= live[number].won, "LOTS")
-        require(sum(word & _MAX_U32 for word in lots) == to_voucher, "LOTS")
+            won = word & _MAX_U32
+            require(0 < won <= left, "LOTS")
+            left -= won
+            if word >> 96:
+                lapsed_won += won
+                self.fares.check_lapsed(word >> 64 & 0xFFFF, lapsed_won)
+            else:
+                number = word >> 32 & _MAX_U32
+                require(won <= room.get(number, 0), "LOTS")
+                room[number] -= won
+        require(left == 0, "LOTS")
 
     def allocate(
         self,

@@ -38,6 +38,9 @@ class HoldsCards(Protocol):
     def next_batch(self) -> int:
         """A number."""
 
+    def check_lapsed(self, rule_set: int, won: int) -> None:
+        """Raises Reverted where that much in all could not go to the pool."""
+
     def give_lapsed(self, rule_set: int, last_service_day: int, won: int) -> None:
         """Won back to the pool of a lapsed lot."""
 

@@ -246,6 +246,12 @@ class Fares(Cards):
         self.log("Lapsed", batch=number, amount_won=sum(groups.values()), lots_root=root, size=len(leaves))
         return number
 
+    def check_lapsed(self, rule_set: int, won: int) -> None:
+        """Refuses what `give_lapsed` of `won` in all would refuse; changes nothing."""
+        require(self.won.balances[self.at] >= won, "BALANCE")
+        known = self.vouchers.rule_sets.get(rule_set)
+        require(known is not None and known[1].fares == self.at, "SENDER")
+
     def give_lapsed(self, rule_set: int, last_service_day: int, won: int) -> None:
         """Won of a lapsed lot back to its pool."""
         self.won.transfer(self.at, self.vouchers.at, won)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from contracts.signatures import address_of
 from ledger.engines.base import Call
 from tests.bench import bench_engine, records
 from tests.bench.__main__ import machine, names
+from tests.bench.chains import prepare
 from tests.bench.opcodes import count
 
 
@@ -17,9 +20,9 @@ def test_figures_say_where_they_come_from() -> None:
     assert {"processor", "cores", "python", "packages", "commit"} <= set(machine())
 
 
-def test_records_are_paid_and_both_engines_make_the_same_head() -> None:
-    start = records.world(with_lot=True, live=256, others=100)
-    direct, stock = (bench_engine.settle(start, engine, 256) for engine in ("direct", "stock"))
+def test_records_are_paid_and_both_engines_make_the_same_head(tmp_path: Path) -> None:
+    prepared = prepare(records.world(with_lot=True, live=256, others=100), tmp_path / "chain")
+    direct, stock = (bench_engine.settle(prepared, engine, 256) for engine in ("direct", "stock"))
     assert direct["head"] == stock["head"]
 
 
