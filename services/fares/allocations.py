@@ -13,7 +13,7 @@ from services.days import day_end
 from services.fares import settlement_rules as rules
 from services.fares.corrections import Corrections, Planned, each_record
 from services.fares.errors import NotYetError
-from services.fares.gaps import earlier_record, missing_days
+from services.fares.gaps import missing_days, settled_before
 from services.fares.limits import MAX_AGE_S
 from services.fares.settlement_rows import stored_tap
 from services.fares.tables import Correction, CorrectionStatus, Journey, Record, Tap
@@ -82,8 +82,7 @@ class Allocations(Corrections):
 
     def _own_journeys(self, session: Session, record: Record) -> Sequence[CardJourney]:
         """The journeys of a record's own day, with every tap that is there by now."""
-        earlier = earlier_record(session, record)
-        settled = earlier.seq if earlier else 0
+        settled, _ = settled_before(session, record)
         query = select(Tap).where(Tap.card == record.card, Tap.service_day == record.service_day)
         rows = session.exec(query.where(Tap.seq <= record.seq).order_by(col(Tap.seq))).all()
         return self._journeys_above(session, [stored_tap(row) for row in rows], settled)
@@ -97,8 +96,7 @@ class Allocations(Corrections):
 
     def _missing(self, session: Session, record: Record) -> Iterable[tuple[StoredTap, Sequence[CardJourney]]]:
         """The days that a record overtook and whose taps are all there by now: each day's last state and journeys."""
-        earlier = earlier_record(session, record)
-        settled_seq, settled_won = (earlier.seq, _cum_won(session, earlier)) if earlier else (0, 0)
+        settled_seq, settled_won = settled_before(session, record)
         own = session.exec(select(Tap).where(Tap.card == record.card, Tap.digest == record.digest)).one()
         days = list(missing_days(session, record).items())
         if not days:
@@ -147,11 +145,6 @@ def _allocated(session: Session, record: Record) -> list[Correction]:
         Correction.status != CorrectionStatus.REFUSED,
     )
     return list(session.exec(query).all())
-
-
-def _cum_won(session: Session, record: Record) -> int:
-    query = select(Tap.cum_won).where(Tap.card == record.card, Tap.digest == record.digest)
-    return session.exec(query).one()
 
 
 def _pairs(shares: Mapping[int, int]) -> list[list[int]]:

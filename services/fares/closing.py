@@ -179,7 +179,9 @@ class DayClosing:
             select(func.count(func.distinct(Tap.card)))
             .join(Card, col(Card.card) == col(Tap.card), isouter=True)
             .where(Tap.service_day == service_day, Tap.seq > func.coalesce(Card.settled_seq, 0))
-            .where(func.coalesce(Card.hold_code, 0) == 0, col(Tap.card).not_in(select(Clone.card)))
+            # A card that its batch had no room for (a ninth guarantor) is settled by the next one.
+            .where(func.coalesce(Card.hold_code, 0).in_((0, int(Refusal.RANGE))))
+            .where(col(Tap.card).not_in(select(Clone.card)))
         )
         if count := session.exec(unsettled).one():
             raise NotYetError(f"day {service_day} has {count} cards whose taps are not settled")

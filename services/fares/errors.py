@@ -48,7 +48,7 @@
         ├── NotYetError            FARE-401  too early for this step
         ├── NothingToAdjustError   FARE-402  no record or amount that could be corrected
         ├── BatchLostError         FARE-403  a submitted batch is not found on the chain
-        └── UnallocatableError     FARE-404  a late tap that no record's suspense explains
+        └── SumFallsError          FARE-405  a card's signed sum is below what is settled
 """
 
 from __future__ import annotations
@@ -394,7 +394,8 @@ class BatchLostError(SettlementError):
     do = "Submit again; the agreement refuses what it already booked."
 
 
-class UnallocatableError(SettlementError):
-    """A late tap that the suspense of no settled record explains."""
+class SumFallsError(SettlementError):
+    """A card's signed sum is below what is settled of it."""
 
-    code = "FARE-404"
+    code = "FARE-405"
+    do = "Look for a clone of the card; the state that is still missing proves it."

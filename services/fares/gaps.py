@@ -74,11 +74,29 @@ def earlier_record(session: Session, record: Record) -> Record | None:
     return session.exec(query.order_by(col(Record.seq).desc()).limit(1)).first()
 
 
+def settled_before(session: Session, record: Record) -> tuple[int, int]:
+    """(seq, won) up to which the card was settled when the record was made: by the record before it, or by another
+    clearing house since (money.md §3: after 14 days any licensed one may), whose states up to that sum count too."""
+    earlier = earlier_record(session, record)
+    seq, won = (earlier.seq, cum_won(session, earlier)) if earlier else (0, 0)
+    before_won = cum_won(session, record) - record.increase_won
+    if before_won > won:
+        reached = select(func.max(Tap.seq)).where(Tap.card == record.card, Tap.seq < record.seq)
+        seq = max(seq, session.exec(reached.where(Tap.cum_won <= before_won)).one() or 0)
+    return seq, max(won, before_won)
+
+
+def cum_won(session: Session, record: Record) -> int:
+    """The card's sum in a record's state, won."""
+    query = select(Tap.cum_won).where(Tap.card == record.card, Tap.digest == record.digest)
+    return session.exec(query).one()
+
+
 def missing_days(session: Session, record: Record) -> Mapping[int, list[Tap]]:
     """Taps that came after a record overtook their day, by day, in order of seq."""
-    earlier = earlier_record(session, record)
+    settled_seq, _ = settled_before(session, record)
     query = select(Tap).where(Tap.card == record.card, Tap.service_day < record.service_day)
-    query = query.where(Tap.seq > (earlier.seq if earlier else 0), Tap.seq < record.seq).order_by(col(Tap.seq))
+    query = query.where(Tap.seq > settled_seq, Tap.seq < record.seq).order_by(col(Tap.seq))
     found: dict[int, list[Tap]] = {}
     for tap in session.exec(query).all():
         found.setdefault(tap.service_day, []).append(tap)

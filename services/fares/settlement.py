@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
-from sqlmodel import Session, col, func, or_, select
+from sqlmodel import Session, col, func, select
 
 from contracts.codes import Refusal, Role
 from contracts.hashing import sha256
@@ -28,13 +28,13 @@ from ledger.client import Client
 from services.days import day_end, service_day_at
 from services.fares import settlement_rules as rules
 from services.fares.errors import BatchLostError, SettlementError
-from services.fares.intake import keep_refusal
 from services.fares.limits import CARDS_PER_PARTITION, FORK_STATES_PER_BATCH, GAP_S
+from services.fares.settlement_cards import behind, catch_up, cloned, forked, hold, sent, under_way, unsettled_cards
 from services.fares.settlement_leaves import twin_of
 from services.fares.settlement_reading import BatchReader, SettledBatch, read_again
 from services.fares.settlement_rows import chunks, journey_row, record_row, stored_tap
 from services.fares.settlement_rules import DayRecord, PlannedBatch, Settled
-from services.fares.tables import Batch, BatchKind, BatchStatus, Card, Clone, Journey, Record, Tap
+from services.fares.tables import Batch, BatchKind, BatchStatus, Card, Journey, Record, Tap
 from services.fares.tap_journeys import StoredTap
 from services.outbox import ItemStatus, Outbox, OutboxError, OutboxItem
 
@@ -83,7 +83,7 @@ class Settlement:
         after, partition = b"", 0
         while True:
             with Session(self.engine, expire_on_commit=False) as session:
-                cards = _unsettled_cards(session, service_day, after)
+                cards = unsettled_cards(session, service_day, after, CARDS_PER_PARTITION)
                 records = self._day_records(session, cards, service_day, now)
                 planned = [
                     self.store(session, batch, service_day, now, partition=partition)
@@ -99,7 +99,7 @@ class Settlement:
         records: list[DayRecord] = []
         for chunk in chunks(cards):
             known = {row.card: row for row in session.exec(select(Card).where(col(Card.card).in_(chunk))).all()}
-            left_out = _under_way(session, chunk) | _cloned(session, chunk) | _behind(session, chunk, service_day)
+            left_out = under_way(session, chunk) | cloned(session, chunk) | behind(session, chunk, service_day)
             taps: dict[bytes, list[StoredTap]] = {card: [] for card in chunk}
             query = select(Tap).where(Tap.service_day == service_day, col(Tap.card).in_(chunk))
             for row in session.exec(query.order_by(col(Tap.card), col(Tap.seq))):
@@ -113,23 +113,25 @@ class Settlement:
         return records
 
     def _day_record(self, session: Session, card: Card, taps: Sequence[StoredTap], now: int) -> DayRecord | None:
+        account = self.account_of(card.card) if card.hold_code else None
+        if account is not None:
+            catch_up(session, card, account)
         settled = Settled(card.settled_seq, card.settled_cum_won, card.settled_own_won, card.settled_day)
         ahead: Sequence[StoredTap] = [tap for tap in taps if tap.state.seq > settled.seq]
+        if account is not None:
+            ahead = rules.fitting(ahead, account)
+        if not ahead:
+            return None
         last = ahead[-1].state
         if rules.gap_won(last, settled) and now < day_end(last.service_day) + GAP_S:
             return None
-        account = self.account_of(card.card) if card.hold_code not in (0, Refusal.SUM) else None
-        if account is not None:
-            ahead = rules.fitting(ahead, account)
-            if not ahead:
-                return None
         first = ahead[0].tap.journey.first_seq
         opening = [tap for tap in taps if first <= tap.state.seq <= settled.seq and tap.tap.journey.first_seq == first]
         before = self.tap_before(session, (opening or ahead)[0])
         try:
             record = rules.day_record(ahead, before, settled, opening, self.is_operator)
         except SettlementError as error:
-            _hold(session, card, error, ahead[-1], now)
+            hold(session, card, error, ahead[-1], now)
             return None
         taken = account is None or self._verdict(record, account, now, fork=False) is Refusal.ACCEPTED
         return record if taken else None
@@ -152,9 +154,9 @@ class Settlement:
         self._operators.clear()
         with Session(self.engine, expire_on_commit=False) as session:
             records = []
-            for card in _forked(session):
+            for card in forked(session):
                 account = self.account_of(card)
-                done = _sent(session, card)
+                done = sent(session, card)
                 query = select(Tap).where(Tap.card == card, Tap.service_day == service_day)
                 rows = session.exec(query.where(Tap.seq > account.slot.seq).order_by(col(Tap.seq), col(Tap.digest)))
                 found = [rules.fork_record(stored_tap(row)) for row in rows if row.digest not in done]
@@ -318,64 +320,9 @@ class Settlement:
 
 def _held(card: Card, record: Record | None) -> Held:
     code = Refusal(card.hold_code)
-    if record is None:
+    if record is None or record.code != code:  # never sent: an older refusal is not this one
         return Held(card.card, code, 0, 0, 0)
     return Held(card.card, code, record.batch_id, record.service_day, record.seq)
-
-
-def _hold(session: Session, card: Card, error: SettlementError, last: StoredTap, now: int) -> None:
-    """A record that cannot be made: the card waits as if the chain had refused its sum, and the operator sees why."""
-    if card.hold_code != Refusal.SUM:
-        card.hold_code = int(Refusal.SUM)
-        session.add(card)
-        keep_refusal(session.connection(), last.reader, error, last.digest, now)
-
-
-def _unsettled_cards(session: Session, service_day: int, after: bytes) -> list[bytes]:
-    """The next cards of a partition with taps of a day above what is settled, in order."""
-    query = (
-        select(Tap.card)
-        .join(Card, col(Card.card) == col(Tap.card), isouter=True)
-        .where(Tap.service_day == service_day, Tap.card > after, Tap.seq > func.coalesce(Card.settled_seq, 0))
-    )
-    return list(session.exec(query.group_by(col(Tap.card)).order_by(col(Tap.card)).limit(CARDS_PER_PARTITION)).all())
-
-
-def _under_way(session: Session, cards: Sequence[bytes]) -> set[bytes]:
-    """Those of the cards with a record in a batch that has not been read back."""
-    query = select(Record.card).join(Batch, col(Record.batch_id) == col(Batch.id))
-    return set(session.exec(query.where(Batch.status == BatchStatus.PLANNED, col(Record.card).in_(cards))).all())
-
-
-def _cloned(session: Session, cards: Sequence[bytes]) -> set[bytes]:
-    return set(session.exec(select(Clone.card).where(col(Clone.card).in_(cards))).all())
-
-
-def _behind(session: Session, cards: Sequence[bytes], service_day: int) -> set[bytes]:
-    """Those of the cards with unsettled taps of an earlier day, which comes first. What the chain refused for good
-    holds up no later day."""
-    lasting = [int(code) for code in Refusal if code not in (Refusal.ACCEPTED, Refusal.CAP, Refusal.GAP)]
-    query = (
-        select(Tap.card)
-        .join(Card, col(Card.card) == col(Tap.card), isouter=True)
-        .where(col(Tap.card).in_(cards), Tap.service_day < service_day)
-        .where(Tap.seq > func.coalesce(Card.settled_seq, 0))
-        .where(func.coalesce(Card.hold_code, 0).not_in(lasting))
-    )
-    return set(session.exec(query).all())
-
-
-def _forked(session: Session) -> list[bytes]:
-    """Cards that clearing, or the chain, knows as forked, in order."""
-    cards = set(session.exec(select(Clone.card)).all())
-    return sorted(cards.union(session.exec(select(Card.card).where(Card.hold_code == int(Refusal.FORKED))).all()))
-
-
-def _sent(session: Session, card: bytes) -> set[bytes]:
-    """Digests of a card that are settled or under way; what failed or was refused is not."""
-    query = select(Record.digest).join(Batch, col(Record.batch_id) == col(Batch.id))
-    open_ = or_(col(Record.code) == 0, col(Batch.status) == BatchStatus.PLANNED)
-    return set(session.exec(query.where(Record.card == card).where(open_)).all())
 
 
 def leaves_of(engine: Engine, batch_number: int) -> list[Leaf]:

@@ -81,12 +81,15 @@ class BatchReader:
         self, batch: Batch, states: Sequence[tuple[Record, StoredTap, Refusal]], block: int, records_root: bytes
     ) -> tuple[list[Leaf], list[Paid]]:
         """The leaves, from the cards as the block before left them; where that is not the root's, because this block
-        changed a card before the batch, from the cards before and after. Raises SettlementError where neither is."""
+        changed a card before the batch, from the cards before and after: one that was refused stood as the block left
+        it, if another house settled it first. Raises SettlementError where none is."""
         before = {row.card: self._account(row.card, block - 1) for row, _, _ in states}
-        leaves, paid = _built(batch, states, before, None)
+        leaves, paid = _built(batch, states, before, None, before)
         if not leaf_rules.under_root(leaves, records_root):
             after = {row.card: self._account(row.card, block) for row, _, _ in states}
-            leaves, paid = _built(batch, states, before, after)
+            leaves, paid = _built(batch, states, before, after, before)
+            if not leaf_rules.under_root(leaves, records_root):
+                leaves, paid = _built(batch, states, before, after, after)
             leaf_rules.check_root(leaves, records_root)
         return leaves, paid
 
@@ -99,12 +102,14 @@ def _built(
     states: Sequence[tuple[Record, StoredTap, Refusal]],
     before: Mapping[bytes, CardAccount],
     after: Mapping[bytes, CardAccount] | None,
+    refused: Mapping[bytes, CardAccount],
 ) -> tuple[list[Leaf], list[Paid]]:
+    """The leaves and payers of a batch's records; a refused record's card stood as `refused` has it."""
     leaves: list[Leaf] = []
     paid: list[Paid] = []
     spent: dict[bytes, int] = {}
     for row, tap, code in states:
-        account, payers = before[row.card], NOBODY
+        account, payers = (before if code is Refusal.ACCEPTED else refused)[row.card], NOBODY
         if batch.kind == BatchKind.FORK:
             if code is Refusal.ACCEPTED:
                 payers = leaf_rules.fork_paid(tap.state, account, spent.get(row.card, 0))

@@ -15,7 +15,7 @@ import rfc8785
 from contracts.messages import FareState
 from contracts.records import CREDIT_BITS, CardAccount, SettlementRecord
 from contracts.twins.fares_rules import eligible_won, spend
-from services.fares.errors import SettlementError
+from services.fares.errors import SettlementError, SumFallsError
 from services.fares.limits import CREDITED_ACCOUNTS, MAX_FOREGONE, RECORDS_PER_BATCH
 from services.fares.settlement_leaves import twin_of
 from services.fares.splits import largest_remainder
@@ -76,11 +76,14 @@ def day_record(
     """The record of one card's taps of one service day above what is settled, in order of seq.
 
     opening: taps of the first one's journey that are settled already · before: the tap just before all of these, if
-    clearing has it · is_operator: whether an organisation can be credited on the chain. Raises SettlementError where
-    the journeys explain more than the card's sums grew, which no signed states of one card can do, and where a sum is
-    larger than a lane of a record.
+    clearing has it · is_operator: whether an organisation can be credited on the chain. Raises SumFallsError where the
+    card's sum is below the settled one, SettlementError where the journeys explain more than its sums grew, neither of
+    which signed states of one card can do, and where a sum is larger than a lane of a record.
     """
     last = taps[-1]
+    if last.state.cum_won < settled.cum_won:
+        fall_won = settled.cum_won - last.state.cum_won
+        raise SumFallsError(f"the sum of card 0x{last.state.card.hex()} is {fall_won:,} won below what is settled")
     journeys = journeys_above(taps, before, opening, is_operator)
     credits: dict[int, int] = {}
     for journey in journeys:
