@@ -1,5 +1,4 @@
-"""What can go wrong with a fare. Codes: 1xx tariff, network and quotes; 2xx at a reader; 3xx at clearing;
-4xx adjustments and settlement. Signatures and certificates of taps fail with the WALLET-1xx of wallets/errors.py.
+"""What can go wrong with a fare: 1xx quotes, 2xx a reader, 3xx clearing, 4xx settlement; taps' signatures WALLET-1xx.
 
     FareError                      FARE-000
     ├── QuoteInputError            FARE-100  a fare cannot be priced as it was asked
