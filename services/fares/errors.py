@@ -1,53 +1,53 @@
 """What can go wrong with a fare: 1xx quotes, 2xx a reader, 3xx clearing, 4xx settlement; taps' signatures WALLET-1xx.
 
-    FareError                      FARE-000
-    ├── QuoteInputError            FARE-100  a fare cannot be priced as it was asked
-    │   ├── QuoteFormatError       FARE-101  no JSON, wrong shape, unknown or missing fields
-    │   ├── UnknownStationError    FARE-102  no station of that name
-    │   ├── AmbiguousStationError  FARE-103  two stations share the name
-    │   ├── QuoteTimeError         FARE-104  a time without offset, with fractions, or missing
-    │   ├── TapOrderError          FARE-105  taps that cannot follow each other
-    │   ├── MediaError             FARE-106  a medium that the mode does not take
-    │   ├── DistanceError          FARE-107  metres that cannot be
-    │   └── FareLimitError         FARE-108  a bound of limits.py is exceeded
-    ├── NotPricedError             FARE-120  the tariff has no answer
-    │   ├── BeforeFirstTariffError FARE-121  older than the first table
-    │   ├── FareNotInTablesError   FARE-122  no row for this mode, class and payment
-    │   └── UnknownTariffError     FARE-123  no tariff of that id
-    ├── NotInNetworkError          FARE-130  something needed is not there
-    │   ├── NoPathError            FARE-131  a station or pair without a path
-    │   ├── NoAirportTableError    FARE-132  no table for this airport bus
-    │   └── UnknownOperatorError   FARE-133  no organisation runs this route
-    ├── TariffDataError            FARE-140  a data file of the tariff is damaged
-    ├── ReaderError                FARE-200  the gate stays shut
-    │   ├── CardDeniedError        FARE-201  on the denylist
-    │   ├── PassBackError          FARE-202  the same card again within seconds
-    │   ├── CeilingError           FARE-203  offline ceilings of this reader
-    │   ├── CapError               FARE-204  the card's monthly offline cap
-    │   ├── PenaltyError           FARE-205  too large an unpaid penalty
-    │   ├── OutBeforeInError       FARE-206  a tap-off without its tap-on
-    │   ├── ClockError             FARE-207  times that cannot be
-    │   ├── DenylistStaleError     FARE-208  the denylist is too old to open by
-    │   ├── ReaderFullError        FARE-209  the offline store is full
-    │   ├── CompletionError        FARE-210  the card's signature does not complete an offer
-    │   ├── DenylistError          FARE-211  an update of the denylist that does not hold
-    │   └── ReaderStoreError       FARE-212  the reader's file is damaged (reader_store.py)
-    ├── UploadError                FARE-300  an upload or an entry of it is not taken
-    │   ├── MalformedError         FARE-301  unreadable bytes
-    │   ├── HeadSignatureError     FARE-302  the head of the chain is not signed by its reader
-    │   ├── UnknownCardError       FARE-303  no certificate came with the card's taps
-    │   ├── FutureClockError       FARE-304  a tap from the future
-    │   ├── StaleClockError        FARE-305  a tap older than can still be settled
-    │   ├── ChainBrokenError       FARE-306  the reader's chain does not join
-    │   ├── UnknownPlaceError      FARE-307  a station or line that the network does not have
-    │   ├── WrongTariffError       FARE-308  not the tariff of the journey's first tap-on
-    │   ├── WrongAmountsError      FARE-309  sums or days that cannot follow from a tap
-    │   └── OtherStationError      FARE-310  a tap completed by a reader of another place
-    └── SettlementError            FARE-400  a record, batch or correction cannot be made
-        ├── NotYetError            FARE-401  too early for this step
-        ├── NothingToAdjustError   FARE-402  no record or amount that could be corrected
-        ├── BatchLostError         FARE-403  a submitted batch is not found on the chain
-        └── SumFallsError          FARE-405  a card's signed sum is below what is settled
+FareError                      FARE-000
+├── QuoteInputError            FARE-100  a fare cannot be priced as it was asked
+│   ├── QuoteFormatError       FARE-101  no JSON, wrong shape, unknown or missing fields
+│   ├── UnknownStationError    FARE-102  no station of that name
+│   ├── AmbiguousStationError  FARE-103  two stations share the name
+│   ├── QuoteTimeError         FARE-104  a time without offset, with fractions, or missing
+│   ├── TapOrderError          FARE-105  taps that cannot follow each other
+│   ├── MediaError             FARE-106  a medium that the mode does not take
+│   ├── DistanceError          FARE-107  metres that cannot be
+│   └── FareLimitError         FARE-108  a bound of limits.py is exceeded
+├── NotPricedError             FARE-120  the tariff has no answer
+│   ├── BeforeFirstTariffError FARE-121  older than the first table
+│   ├── FareNotInTablesError   FARE-122  no row for this mode, class and payment
+│   └── UnknownTariffError     FARE-123  no tariff of that id
+├── NotInNetworkError          FARE-130  something needed is not there
+│   ├── NoPathError            FARE-131  a station or pair without a path
+│   ├── NoAirportTableError    FARE-132  no table for this airport bus
+│   └── UnknownOperatorError   FARE-133  no organisation runs this route
+├── TariffDataError            FARE-140  a data file of the tariff is damaged
+├── ReaderError                FARE-200  the gate stays shut
+│   ├── CardDeniedError        FARE-201  on the denylist
+│   ├── PassBackError          FARE-202  the same card again within seconds
+│   ├── CeilingError           FARE-203  offline ceilings of this reader
+│   ├── CapError               FARE-204  the card's monthly offline cap
+│   ├── PenaltyError           FARE-205  too large an unpaid penalty
+│   ├── OutBeforeInError       FARE-206  a tap-off without its tap-on
+│   ├── ClockError             FARE-207  times that cannot be
+│   ├── DenylistStaleError     FARE-208  the denylist is too old to open by
+│   ├── ReaderFullError        FARE-209  the offline store is full
+│   ├── CompletionError        FARE-210  the card's signature does not complete an offer
+│   ├── DenylistError          FARE-211  an update of the denylist that does not hold
+│   └── ReaderStoreError       FARE-212  the reader's file is damaged (reader_store.py)
+├── UploadError                FARE-300  an upload or an entry of it is not taken
+│   ├── MalformedError         FARE-301  unreadable bytes
+│   ├── HeadSignatureError     FARE-302  the head of the chain is not signed by its reader
+│   ├── UnknownCardError       FARE-303  no certificate came with the card's taps
+│   ├── FutureClockError       FARE-304  a tap from the future
+│   ├── StaleClockError        FARE-305  a tap older than can still be settled
+│   ├── ChainBrokenError       FARE-306  the reader's chain does not join
+│   ├── UnknownPlaceError      FARE-307  a station or line that the network does not have
+│   ├── WrongTariffError       FARE-308  not the tariff of the journey's first tap-on
+│   ├── WrongAmountsError      FARE-309  sums or days that cannot follow from a tap
+│   └── OtherStationError      FARE-310  a tap completed by a reader of another place
+└── SettlementError            FARE-400  a record, batch or correction cannot be made
+    ├── NotYetError            FARE-401  too early for this step
+    ├── NothingToAdjustError   FARE-402  no record or amount that could be corrected
+    ├── BatchLostError         FARE-403  a submitted batch is not found on the chain
+    └── SumFallsError          FARE-405  a card's signed sum is below what is settled
 """
 
 from __future__ import annotations
