@@ -82,6 +82,7 @@ def settle(
     at: uint256 = 0
     # The state's fields stand in the order of their EIP-712 encoding, so that the digest is over this memory:
     # 1 card, 2 seq, 3 cum, 4 own, 5 and 6 these when the day began, 7 charge, 8 missing out, 9 day, 10 time, 11 context
+    separator: bytes32 = states.DOMAIN_SEPARATOR
     state: uint256[12] = empty(uint256[12])
     state[0] = convert(states.TYPE_HASH, uint256)
     for record: IFares.Record in records:
@@ -97,7 +98,7 @@ def settle(
         state[10] = record.head >> 224
         state[11] = record.context
         digest: bytes32 = keccak256(
-            concat(b"\x19\x01", states.DOMAIN_SEPARATOR, keccak256(abi_encode(state)))
+            concat(0x1901, separator, keccak256(abi_encode(state)))
         )
         slot: uint256 = store.cards[state[1]][0]
         days: uint256 = unsafe_sub(state[9], (slot >> 112) & M16)  # since the card's first
@@ -186,7 +187,7 @@ def settle(
             own_increase *= convert(own_increase <= state[4], uint256)
         leaves[at] = keccak256(
             concat(
-                b"\x00",
+                0x00,
                 convert((state[1] << 96) | (state[2] << 64) | (state[9] << 48) | (failed << 32) | state[10], bytes32),
                 convert((increase << 192) | (state[3] << 128) | (own_increase << 64) | state[4], bytes32),
                 convert(sources, bytes32),
@@ -265,7 +266,7 @@ def settle_fork(service_day: uint16, table: uint256, records: DynArray[IFares.Re
             refused += 1
         leaves[at] = keccak256(
             concat(
-                b"\x00",
+                0x00,
                 convert(leaf, bytes32),
                 convert((charge << 192) | ((claimed & M40) << 128) | ((claimed >> 40) & M40), bytes32),
                 convert(sources, bytes32),

@@ -47,7 +47,7 @@ def digest(head: uint256, sums: uint256, context: uint256) -> bytes32:
         head >> 224,
         context,
     ]
-    return keccak256(concat(b"\x19\x01", DOMAIN_SEPARATOR, keccak256(abi_encode(fields))))
+    return keccak256(concat(0x1901, DOMAIN_SEPARATOR, keccak256(abi_encode(fields))))
 
 
 @pure

@@ -19,7 +19,7 @@ def root(leaves: bytes32[256], size: uint256) -> bytes32:
             break
         half: uint256 = left >> 1
         for i: uint256 in range(half, bound=128):
-            level[i] = keccak256(concat(b"\x01", level[i << 1], level[(i << 1) | 1]))
+            level[i] = keccak256(concat(0x01, level[i << 1], level[(i << 1) | 1]))
         if left & 1 != 0:
             level[half] = level[left - 1]
         left = half + (left & 1)
@@ -35,7 +35,7 @@ def root_of_words(words: DynArray[uint256, 256]) -> bytes32:
     hashes: bytes32[256] = empty(bytes32[256])
     at: uint256 = 0
     for word: uint256 in words:
-        hashes[at] = keccak256(concat(b"\x00", convert(word, bytes32)))
+        hashes[at] = keccak256(concat(0x00, convert(word, bytes32)))
         at += 1
     return self.root(hashes, at)
 
@@ -50,7 +50,7 @@ def contains(leaf: uint256[4], index: uint256, size: uint256, path: DynArray[byt
         return False
     found: bytes32 = keccak256(
         concat(
-            b"\x00",
+            0x00,
             convert(leaf[0], bytes32),
             convert(leaf[1], bytes32),
             convert(leaf[2], bytes32),
@@ -63,14 +63,14 @@ def contains(leaf: uint256[4], index: uint256, size: uint256, path: DynArray[byt
         if last == 0:
             return False
         if at & 1 != 0 or at == last:
-            found = keccak256(concat(b"\x01", sibling, found))
+            found = keccak256(concat(0x01, sibling, found))
             for _: uint256 in range(8):
                 if at & 1 != 0 or at == 0:
                     break
                 at >>= 1
                 last >>= 1
         else:
-            found = keccak256(concat(b"\x01", found, sibling))
+            found = keccak256(concat(0x01, found, sibling))
         at >>= 1
         last >>= 1
     return last == 0 and found == root
