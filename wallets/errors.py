@@ -33,7 +33,10 @@ WalletError                   WALLET-000
 │   ├── KeystoreError         WALLET-311  (exit 2)
 │   └── KeystoreExists        WALLET-312
 ├── CredentialSpent           WALLET-400  a credential already claimed for another card
-├── StatementError            WALLET-500  a payment that cannot be put into its sentence
+├── StatementError            WALLET-500  a payment or consent that cannot be put into its sentence (statements.py)
+│   ├── StatementEncodingError   WALLET-501  bytes that are no signed consent
+│   ├── SentenceError            WALLET-502  sentences that are not those of their values
+│   └── StatementSignatureError  WALLET-503  signed by another wallet than the one it names
 └── SignedTapError            WALLET-100  what a card shows, or a reader offers, does not hold
     ├── GuarantorError        WALLET-101  step 1: certificate by no guarantor
     ├── WindowError           WALLET-102  step 2: outside the card's days
@@ -389,12 +392,3 @@ class CredentialSpent(WalletError):
     code = "WALLET-400"
     do = "Use the card of the first claim."
     ko = "이미 사용한 자격 증명입니다."
-
-
-class StatementError(WalletError):
-    """A payment cannot be put into its sentence."""
-
-    code = "WALLET-500"
-    do = "Correct the value that the message names."
-    ko = "지급 문장을 만들 수 없습니다."
-    exit_code = 2

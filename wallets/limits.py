@@ -33,4 +33,7 @@ MAX_KEYSTORE_BYTES: Final = 65_536  # a keystore has about 500
 MAX_PBKDF2_ROUNDS: Final = 10_000_000  # a keystore file may not ask for hours
 
 # --- sentences
-MAX_PAYEE_LETTERS: Final = 64  # of a payee's name: what a phone shows on one screen beside the amount
+MAX_PARTY_LETTERS: Final = 64  # of a payee's or organisation's name: what a phone shows on one screen beside the rest
+MAX_STATEMENT_BYTES: Final = 4_096  # twice the longest consent: a name of 64 letters thrice, two sentences, a signature
+MAX_CONSENT_DAYS: Final = 366  # a consent is read again once a year, or nobody remembers having given it
+MAX_DAILY_DEBIT_WON: Final = 1_000_000  # ten times MAX_TAP_WON: a day's fares above that are an error

@@ -8,30 +8,25 @@ salt and the sentences (money.md §2). The sentence of a tap is rendered from it
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
-
-from coincurve import PrivateKey
-from eth_account.messages import encode_typed_data
+from typing import ClassVar, Final
 
 from contracts.addresses import WON
-from contracts.hashing import keccak, sha256
+from contracts.hashing import sha256
 from contracts.messages import FareState
-from contracts.signatures import sign
-from wallets.errors import StatementError
 from wallets.keys import to_text
-from wallets.limits import MAX_PAYEE_LETTERS
-from wallets.taps import SALT_BYTES, Tap
+from wallets.statements import (
+    Fields,
+    Statement,
+    StatementError,
+    Value,
+    check_party,
+    check_salt,
+    clock_text,
+    message_digest,
+)
+from wallets.taps import Tap
 
 WON_DOMAIN: Final = "Dure Won"
-_AUTHORIZATION: Final = (
-    ("from", "address"),
-    ("to", "address"),
-    ("value", "uint256"),
-    ("validAfter", "uint256"),
-    ("validBefore", "uint256"),
-    ("nonce", "bytes32"),
-)
 _PERMIT: Final = (
     ("owner", "address"),
     ("spender", "address"),
@@ -39,37 +34,35 @@ _PERMIT: Final = (
     ("nonce", "uint256"),
     ("deadline", "uint256"),
 )
-_KST: Final = timedelta(hours=9)
-
-
-def _won_digest(name: str, fields: tuple[tuple[str, str], ...], values: dict[str, Any], chain_id: int) -> bytes:
-    encoded = encode_typed_data(
-        domain_data={"name": WON_DOMAIN, "version": "1", "chainId": chain_id, "verifyingContract": to_text(WON)},
-        message_types={name: [{"name": key, "type": kind} for key, kind in fields]},
-        message_data=values,
-    )
-    return keccak(b"\x19" + encoded.version + encoded.header + encoded.body)
 
 
 def permit_digest(owner: bytes, spender: bytes, amount_won: int, nonce: int, deadline: int, chain_id: int) -> bytes:
-    """Digest of an EIP-2612 permit over Won: 32 bytes. Addresses 20 bytes, `deadline` UTC epoch seconds."""
-    values = {
-        "owner": to_text(owner),
-        "spender": to_text(spender),
-        "value": amount_won,
-        "nonce": nonce,
-        "deadline": deadline,
-    }
-    return _won_digest("Permit", _PERMIT, values, chain_id)
+    """Digest of an EIP-2612 permit over Won: 32 bytes. Addresses 20 bytes, `deadline` UTC epoch seconds.
+
+    Raises EncodingError for a value that does not fit its field.
+    """
+    return message_digest(WON_DOMAIN, WON, "Permit", _PERMIT, (owner, spender, amount_won, nonce, deadline), chain_id)
 
 
 @dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(Statement):
     """A payment in Won as its payer reads and signs it: TransferWithAuthorization of EIP-3009.
 
     payee_name: as the payer knows it · valid_after, valid_before: UTC epoch seconds, both exclusive ·
     salt: 16 random bytes, so that equal payments differ and the nonce tells a stranger nothing.
     """
+
+    DOMAIN: ClassVar[str] = WON_DOMAIN
+    AGREEMENT: ClassVar[bytes] = WON
+    KIND: ClassVar[str] = "TransferWithAuthorization"
+    FIELDS: ClassVar[Fields] = (
+        ("from", "address"),
+        ("to", "address"),
+        ("value", "uint256"),
+        ("validAfter", "uint256"),
+        ("validBefore", "uint256"),
+        ("nonce", "bytes32"),
+    )
 
     payer: bytes
     payee: bytes
@@ -81,19 +74,21 @@ class Payment:
 
     def __post_init__(self) -> None:
         """Raises StatementError for a name, amount, time or salt that cannot stand in a payment."""
-        if not 1 <= len(self.payee_name) <= MAX_PAYEE_LETTERS or not self.payee_name.isprintable():
-            raise StatementError(f"a payee's name has 1 to {MAX_PAYEE_LETTERS} printable letters")
+        check_party(self.payee_name)
         if not 1 <= self.amount_won < 1 << 63:
             raise StatementError("a payment is of at least 1 won")
         if not 0 <= self.valid_after < self.valid_before < 1 << 32:
             raise StatementError("a payment's validity ends after it begins")
-        if len(self.salt) != SALT_BYTES:
-            raise StatementError(f"a salt has {SALT_BYTES} bytes")
+        check_salt(self.salt)
+
+    @property
+    def signer(self) -> bytes:
+        """The payer."""
+        return self.payer
 
     def sentence(self, language: str) -> str:
         """What the payer signs, in "ko" or "en"."""
-        until = f"{datetime.fromtimestamp(self.valid_before, UTC) + _KST:%Y-%m-%d %H:%M:%S} KST"
-        address = to_text(self.payee)
+        until, address = clock_text(self.valid_before), to_text(self.payee)
         if language == "ko":
             return f"지급: {self.amount_won:,}원, 받는 이: {self.payee_name} ({address}), 기한: {until}"
         return f"Pay {self.amount_won:,} won to {self.payee_name} ({address}), valid until {until}"
@@ -103,26 +98,14 @@ class Payment:
         """EIP-3009 nonce: SHA-256(salt ‖ SHA-256(Korean) ‖ SHA-256(English)), 32 bytes."""
         return sha256(self.salt + sha256(self.sentence("ko").encode()) + sha256(self.sentence("en").encode()))
 
-    def digest(self, chain_id: int) -> bytes:
-        """What is signed: 32 bytes."""
-        values = {
-            "from": to_text(self.payer),
-            "to": to_text(self.payee),
-            "value": self.amount_won,
-            "validAfter": self.valid_after,
-            "validBefore": self.valid_before,
-            "nonce": self.nonce,
-        }
-        return _won_digest("TransferWithAuthorization", _AUTHORIZATION, values, chain_id)
-
-    def sign(self, key: PrivateKey, chain_id: int) -> bytes:
-        """The payer's signature: 65 bytes."""
-        return sign(self.digest(chain_id), key)
+    def values(self) -> tuple[Value, ...]:
+        """What is signed, in the order of FIELDS."""
+        return self.payer, self.payee, self.amount_won, self.valid_after, self.valid_before, self.nonce
 
 
 def tap_sentence(state: FareState, tap: Tap, language: str) -> str:
     """A tap in words, "ko" or "en", from its fields alone; stops stand in Korean, as the network names them."""
-    clock = f"{datetime.fromtimestamp(state.tap_time, UTC) + _KST:%Y-%m-%d %H:%M:%S} KST"
+    clock = clock_text(state.tap_time)
     where = " ".join(part for part in (tap.route, tap.line, tap.stop) if part)
     if language == "ko":
         kind = "승차" if tap.kind == "IN" else "하차"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlmodel import Session, insert, select
+from sqlmodel import Session, insert, select, update
 
+from contracts.messages import ADDRESS_BYTES
 from services.bank import rules
 from services.bank.books import Books
 from services.bank.desk import Desk
@@ -40,6 +41,28 @@ class Accounts:
             session.commit()
         return [rider for person in persons if (rider := known[person]) is not None]
 
+    def register_wallets(self, wallets: Mapping[int, bytes]) -> None:
+        """Whose word counts for these riders (rider → address of his wallet, 20 bytes), who were identified for it; a
+        later registration takes an earlier one's place. Repeatable.
+
+        Raises AccountError for riders that are not this bank's, addresses of another length, and a wallet that is
+        another rider's.
+        """
+        bank = self._desk.organisation
+        if any(len(wallet) != ADDRESS_BYTES for wallet in wallets.values()):
+            raise AccountError(f"a wallet's address has {ADDRESS_BYTES} bytes")
+        with Session(self._desk.engine) as session:
+            known = dict(session.exec(select(BankRider.id, BankRider.wallet).where(BankRider.bank == bank)).all())
+            if strangers := sorted(wallets.keys() - known.keys()):
+                raise AccountError(f"riders {strangers[:8]} have no account with bank {bank}")
+            registered = [wallet for wallet in (known | dict(wallets)).values() if wallet is not None]
+            if len(set(registered)) != len(registered):
+                raise AccountError("a wallet is one rider's")
+            new = [{"id": rider, "wallet": wallet} for rider, wallet in wallets.items() if known[rider] != wallet]
+            if new:
+                session.execute(update(BankRider), new)
+            session.commit()
+
     def deposit(self, name: str, deposits_won: Mapping[int, int], *, now: int) -> None:
         """Money from outside into riders' accounts (rider → won), as one entry of that name; booked once."""
         self._deposit(name, {rules.rider_account(rider): won for rider, won in deposits_won.items()}, now)
@@ -66,7 +89,8 @@ class Accounts:
         return self._credits({rules.organisation_account(each): each for each in organisations})
 
     def receivables(self) -> dict[int, int]:
-        """What riders owe because their accounts were empty: their cards are denied as UNPAID (money.md §1)."""
+        """What riders owe because their accounts were empty, or no consent let the bank debit them: their cards are
+        denied as UNPAID (money.md §1)."""
         with Session(self._desk.engine) as session:
             query = select(BankRider.id).where(BankRider.bank == self._desk.organisation)
             riders = [rider for rider in session.exec(query).all() if rider is not None]

@@ -12,11 +12,13 @@ from contracts.messages import CardCertificate
 from contracts.records import card_word, enrol_word
 from contracts.signatures import sign
 from services.bank import rules
+from services.bank.consent_rules import covers
+from services.bank.consents import Consents
 from services.bank.desk import Desk
-from services.bank.errors import CardOrderError
+from services.bank.errors import CardOrderError, NoConsentError
 from services.bank.limits import MAX_CAP_WON
 from services.bank.tables import BankCard, CardStatus
-from services.days import month_first_day, month_last_day
+from services.days import month_first_day, month_last_day, service_day_at
 from services.outbox import purpose_prefix
 
 _LOOKUP = 500  # SQLite takes a bounded number of parameters
@@ -44,18 +46,20 @@ class CardOrder:
 class Cards:
     """The cards of one bank."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, consents: Consents) -> None:
         self._desk = desk
+        self._consents = consents
 
-    def enrol(self, name: str, clearing_house: int, orders: Sequence[CardOrder]) -> list[str]:
+    def enrol(self, name: str, clearing_house: int, orders: Sequence[CardOrder], *, now: int) -> list[str]:
         """Stores the orders, shuffled into batches, and sends each batch; the purposes of their transactions.
 
         The same name again continues where a crash left it. Raises CardOrderError for cards of different months, a
-        card that was ordered before, or a cap that does not fit.
+        card that was ordered before, or a cap that does not fit; NoConsentError for a card with a cap whose rider has
+        no consent to debits in force for what is left of the month.
         """
         prefix = purpose_prefix("enrol", name)
         if not self._rows_of(prefix):
-            self._store(prefix, orders)
+            self._store(prefix, orders, now)
         batches = self._rows_of(prefix)
         calls = {
             purpose: ([rows[0].month, clearing_house, [enrol_word(row.card, row.cap_won) for row in rows]], len(rows))
@@ -64,7 +68,7 @@ class Cards:
         self._desk.issuer.once_each("Fares", "enrol", calls)
         return list(batches)
 
-    def _store(self, prefix: str, orders: Sequence[CardOrder]) -> None:
+    def _store(self, prefix: str, orders: Sequence[CardOrder], now: int) -> None:
         if len({order.month for order in orders}) != 1:
             raise CardOrderError("cards are enrolled month by month")
         for order in orders:
@@ -76,10 +80,20 @@ class Cards:
         with Session(self._desk.engine) as session:
             if self._any_known(session, orders):
                 raise CardOrderError("a card is ordered once")
+            self._check_consents(session, orders, now)
             for number, chunk in enumerate(rules.batches(mixed)):
                 rows = [self._row(order, f"{prefix}{number}") for order in chunk]
                 session.execute(insert(BankCard), rows)
             session.commit()
+
+    def _check_consents(self, session: Session, orders: Sequence[CardOrder], now: int) -> None:
+        """A card with a cap makes the bank owe on any day left of its month; it must be able to debit its rider."""
+        last_day = month_last_day(orders[0].month)
+        first_day = min(max(month_first_day(orders[0].month), service_day_at(now)), last_day)
+        terms = self._consents.terms(session, first_day, last_day)
+        for order in orders:
+            if order.cap_won and not covers(terms.get(order.rider, ()), first_day, last_day, now):
+                raise NoConsentError(f"rider {order.rider} has none for service days {first_day} to {last_day}")
 
     def _any_known(self, session: Session, orders: Sequence[CardOrder]) -> bool:
         for chunk in rules.batches([order.card for order in orders], _LOOKUP):

@@ -6,6 +6,15 @@ ServiceError
     ├── DepositError              BANK-102  the account holds less than is asked
     ├── CardOrderError            BANK-201  a card that cannot be ordered or certified
     ├── OwedError                 BANK-301  what the chain says is owed differs from the bank's own records
+    ├── ConsentError              BANK-310  a consent to debits that the bank cannot act on
+    │   ├── NoConsentError        BANK-311  none is in force
+    │   ├── OtherBankError        BANK-312  given to another organisation
+    │   ├── OtherWalletError      BANK-313  signed by another wallet than the rider's
+    │   ├── CommitmentError       BANK-314  for another account
+    │   ├── ConsentOverError      BANK-315  its days are over
+    │   ├── ConsentWithdrawnError BANK-316  withdrawn before, and not to be given again
+    │   ├── UnknownConsentError   BANK-317  a withdrawal of what was not given here
+    │   └── DebitError            BANK-318  a debit that no consent allows
     ├── SupplyError               BANK-401  supply of Won and deposits of the banks differ
     ├── BooksError                BANK-402  the bank's own books differ from what the chain says it issued
     └── BankLimitError            BANK-901  more than limits.py allows
@@ -61,6 +70,78 @@ class OwedError(BankError):
     code = "BANK-301"
     do = "Read the settled batches again; nothing was collected."
     ko = "원장의 보증 채무가 은행 기록과 다릅니다."
+    exit_code = 4
+
+
+class ConsentError(BankError):
+    """The bank cannot act on this consent to debits."""
+
+    code = "BANK-310"
+    ko = "출금 동의를 처리할 수 없습니다."
+
+
+class NoConsentError(ConsentError):
+    """No consent to debits is in force for the rider."""
+
+    code = "BANK-311"
+    do = "Let the rider's wallet sign a consent for these service days, or order a card without a cap."
+    ko = "유효한 출금 동의가 없습니다."
+
+
+class OtherBankError(ConsentError):
+    """The consent is given to another organisation."""
+
+    code = "BANK-312"
+    do = "Bring it to the bank that it names."
+    ko = "다른 기관에 한 동의입니다."
+
+
+class OtherWalletError(ConsentError):
+    """The consent is not the word of the rider's registered wallet."""
+
+    code = "BANK-313"
+    do = "Sign with the registered wallet; a new one is registered in person."
+    ko = "등록된 지갑의 서명이 아닙니다."
+
+
+class CommitmentError(ConsentError):
+    """The consent is for another account."""
+
+    code = "BANK-314"
+    do = "Make the consent again with this account's number and send the salt that was used."
+    ko = "다른 계좌에 대한 동의입니다."
+
+
+class ConsentOverError(ConsentError):
+    """The days of the consent are over."""
+
+    code = "BANK-315"
+    do = "Let the wallet sign a consent for days to come."
+    ko = "기간이 지난 동의입니다."
+
+
+class ConsentWithdrawnError(ConsentError):
+    """The consent was withdrawn."""
+
+    code = "BANK-316"
+    do = "Let the wallet sign a new one; a withdrawn consent does not come back."
+    ko = "철회된 동의입니다."
+
+
+class UnknownConsentError(ConsentError):
+    """No such consent was given to this bank."""
+
+    code = "BANK-317"
+    do = "Look the consent up in the wallet; the withdrawal names the digest of what was signed."
+    ko = "이 은행에 한 동의가 아닙니다."
+
+
+class DebitError(ConsentError):
+    """A debit was booked that no consent allows."""
+
+    code = "BANK-318"
+    do = "Pay the debit back to the rider; then find out how it was booked."
+    ko = "동의 없는 출금이 있습니다."
     exit_code = 4
 
 

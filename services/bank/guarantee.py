@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlmodel import Session, col, select
 
@@ -10,6 +10,7 @@ from contracts.records import Leaf
 from services.bank import rules
 from services.bank.books import Books
 from services.bank.cards import Cards
+from services.bank.consents import Consents
 from services.bank.desk import Desk
 from services.bank.errors import OwedError
 from services.bank.issuing import Issuing, mint_arguments
@@ -20,10 +21,11 @@ from services.outbox import OutboxItem
 class Guarantee:
     """What one bank owes for its cards."""
 
-    def __init__(self, desk: Desk, cards: Cards, issuing: Issuing) -> None:
+    def __init__(self, desk: Desk, cards: Cards, issuing: Issuing, consents: Consents) -> None:
         self._desk = desk
         self._cards = cards
         self._issuing = issuing
+        self._consents = consents
 
     def record_settled(self, batch: int, leaves: Sequence[Leaf]) -> int:
         """Keeps what the bank owes for its own cards of a settled batch (all its leaves in order); the won.
@@ -91,8 +93,9 @@ class Guarantee:
     def collect(self, name: str, *, now: int) -> int:
         """Takes from riders' accounts what the bank owes Fares, mints it and pays it in; the won, 0 for nothing.
 
-        The same name again continues where a crash left it. The bank's own records must come to what the chain says
-        is owed: raises OwedError before anything is booked.
+        Accounts are debited as far as they hold and as a consent in force at `now` allows for each service day; the
+        rest is their riders' receivable. The same name again continues where a crash left it. The bank's own records
+        must come to what the chain says is owed: raises OwedError before anything is booked.
         """
         entry = f"collect:{name}"
         with Session(self._desk.engine, expire_on_commit=False) as session:
@@ -122,16 +125,27 @@ class Guarantee:
         if won <= 0:
             return None
         riders = self._cards.riders_in(session, [row.card for row in rows])
-        by_rider: dict[int, int] = {}
+        owed: dict[tuple[int, int], int] = {}
         for row in rows:
-            by_rider[riders[row.card]] = by_rider.get(riders[row.card], 0) + row.won
-        books = Books(session, bank)
-        accounts = {rules.rider_account(rider): rider for rider in by_rider}
-        held = {accounts[account]: credit for account, credit in books.credits(accounts).items()}
-        lines = rules.collect_lines(by_rider, held)
+            day = riders[row.card], row.service_day
+            owed[day] = owed.get(day, 0) + row.won
+        collected = self._consents.collect(session, {day: won for day, won in owed.items() if won}, now)
+        lines = rules.collect_lines(
+            _by_rider((each.rider, each.owed_won) for each in collected),
+            _by_rider((each.rider, each.debited_won) for each in collected),
+        )
         item = self._issuing.book_mint(session, name, "collect", lines, self._desk.issuer.sender, now)
-        booked = books.find(name)
+        booked = Books(session, bank).find(name)
+        number = booked.id if booked is not None and booked.id is not None else 0  # book_mint has numbered it
+        self._consents.keep(session, number, collected)
         for row in rows:
-            row.entry = booked.id if booked else None
+            row.entry = number
         session.add_all(rows)
         return item
+
+
+def _by_rider(sums: Iterable[tuple[int, int]]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for rider, won in sums:
+        found[rider] = found.get(rider, 0) + won
+    return found

@@ -16,3 +16,5 @@ MAX_DEPOSIT_WON: Final = 100_000_000_000
 MAX_RIDERS: Final = 10_000_000
 # money.md §1: remainders go to new cards in whole thousands.
 REMAINDER_STEP_WON: Final = 1_000
+# Electronic Financial Transactions Act art. 22(1): records of transactions, at most 5 years; the longest is kept.
+EVIDENCE_YEARS: Final = 5

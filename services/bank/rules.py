@@ -4,7 +4,7 @@ Pure. Accounts of a bank's books; a debit is positive, the lines of an entry add
 
     bank:cash               what the bank holds outside of this ledger
     rider:deposit:<n>       a rider's account with the bank (credit: his money)
-    rider:receivable:<n>    what a rider owes the bank after his account was empty
+    rider:receivable:<n>    what a rider owes the bank: his account was empty, or no consent let it be debited
     organisation:deposit:<n> an operator's or funder's account
     won:float               money behind the Won in circulation; its credit is the bank's deposits
 """
@@ -21,12 +21,18 @@ from services.zeropay.rules import Line, entry
 
 CASH: Final = "bank:cash"
 FLOAT: Final = "won:float"
+RIDER_DEPOSIT: Final = "rider:deposit:"
 _Item = TypeVar("_Item")
 
 
 def rider_account(rider: int) -> str:
     """A rider's account."""
-    return f"rider:deposit:{rider}"
+    return f"{RIDER_DEPOSIT}{rider}"
+
+
+def account_number(rider: int) -> str:
+    """The number of a rider's account as he knows it, to which a consent to debits commits."""
+    return str(rider)
 
 
 def receivable_account(rider: int) -> str:
@@ -59,15 +65,15 @@ def interbank_lines(position_won: int) -> tuple[Line, ...]:
     return entry([(CASH, position_won), (FLOAT, -position_won)])
 
 
-def collect_lines(owed: Mapping[int, int], deposits: Mapping[int, int]) -> tuple[Line, ...]:
-    """The day's owed sum from riders' accounts; what an account lacks becomes its rider's receivable.
+def collect_lines(owed: Mapping[int, int], debited: Mapping[int, int]) -> tuple[Line, ...]:
+    """The day's owed sum: what is debited from riders' accounts, and what is not as their receivables.
 
-    `owed` and `deposits` are won by rider; negative where corrections gave back more than was ridden. The guarantor
+    `owed` and `debited` are won by rider; negative where corrections gave back more than was ridden. The guarantor
     owes the sum to Fares whole either way (money.md §1).
     """
     lines: list[Line] = []
     for rider, won in sorted(owed.items()):
-        taken = min(won, max(0, deposits.get(rider, 0)))
+        taken = debited.get(rider, 0)
         lines += [(rider_account(rider), taken), (receivable_account(rider), won - taken)]
     return entry([*lines, (FLOAT, -sum(owed.values()))])
 

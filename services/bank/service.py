@@ -1,6 +1,7 @@
 """A bank of the city: issuer of Won and guarantor of cards (money.md §1, §5).
 
-    bank.accounts   open, deposit, held_by, receivables
+    bank.accounts   open, register_wallets, deposit, held_by, receivables
+    bank.consents   give, withdraw, evidence_of, erase
     bank.cards      enrol, certify, certificates, refused
     bank.issuing    approve_fares, top_up, issue_to, redeem, settle_interbank
     bank.guarantee  record_settled, record_correction, collect
@@ -21,6 +22,8 @@ from ledger.client import Client, TransactionReceipt
 from services.bank.accounts import Accounts
 from services.bank.books import Books
 from services.bank.cards import Cards
+from services.bank.consents import Consents
+from services.bank.debit_check import check_debits
 from services.bank.desk import Desk
 from services.bank.errors import BooksError, SupplyError
 from services.bank.guarantee import Guarantee
@@ -40,9 +43,10 @@ class Bank:
         self._desk = desk
         self.organisation = desk.organisation
         self.accounts = Accounts(desk)
-        self.cards = Cards(desk)
+        self.consents = Consents(desk)
+        self.cards = Cards(desk, self.consents)
         self.issuing = Issuing(desk)
-        self.guarantee = Guarantee(desk, self.cards, self.issuing)
+        self.guarantee = Guarantee(desk, self.cards, self.issuing, self.consents)
         self.months = MonthEnd(desk)
 
     def __repr__(self) -> str:
@@ -74,6 +78,10 @@ class Bank:
             books = Books(session, self.organisation)
             return books.deposits_behind_won(block_number), books.deposits_behind_won(block_number, kind="interbank")
 
+    def check_debits(self) -> tuple[int, int]:
+        """(won that collecting debited, won of it under consents): from the signed evidence. Raises DebitError."""
+        return check_debits(self._desk.engine, self.organisation, self._desk.client.chain_id)
+
     def _unread(self) -> list[str]:
         """Purposes whose rows still wait although their transactions may be in blocks."""
         with Session(self._desk.engine) as session:
@@ -84,8 +92,10 @@ class Bank:
         return sorted(waiting)
 
     def _apply(self, item: OutboxItem, receipt: TransactionReceipt) -> None:
+        mine = item.sender == self._desk.issuer.sender  # the second key's purposes are the first's and ":second"
+        purpose = item.purpose if mine else item.purpose.removesuffix(":second")
         with Session(self._desk.engine) as session:
-            for entry in Books(session, self.organisation).of_purpose(item.purpose.removesuffix(":second")):
+            for entry in Books(session, self.organisation).of_purpose(purpose):
                 if self._took_effect(item, receipt):
                     entry.block_number = receipt.block_number
                 entry.void = not receipt.succeeded

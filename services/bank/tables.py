@@ -24,14 +24,19 @@ class CardStatus(IntEnum):
 
 
 class BankRider(SQLModel, table=True):
-    """A rider's account; `person` is the bank's own 32-byte name of him."""
+    """A rider's account; `person` is the bank's own 32-byte name of him, `wallet` the address (20 bytes) that signs for
+    him, registered when he was identified."""
 
     __tablename__ = "bank_riders"
-    __table_args__: ClassVar = (UniqueConstraint("bank", "person"),)
+    __table_args__: ClassVar = (
+        UniqueConstraint("bank", "person"),
+        Index("ix_bank_riders_wallet", "bank", "wallet", unique=True),
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
     bank: int = Field(index=True)
     person: bytes
+    wallet: bytes | None = None
 
 
 class BankCard(SQLModel, table=True):
@@ -141,3 +146,44 @@ class BankRemainder(SQLModel, table=True):
     new_card: bytes | None = None
     fund_purpose: str = ""
     used_by: str = ""
+
+
+class BankConsent(SQLModel, table=True):
+    """A rider's consent to debits: what the bank counts with, and the evidence. `digest` is what was signed, `document`
+    and `withdrawal` the signed messages as they came, `salt` opens the account's commitment."""
+
+    __tablename__ = "bank_consents"
+    __table_args__: ClassVar = (UniqueConstraint("bank", "digest"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    bank: int
+    rider: int = Field(sa_type=BigInteger, foreign_key="bank_riders.id", index=True)
+    digest: bytes
+    first_day: int
+    last_day: int
+    daily_limit_won: int
+    document: bytes
+    salt: bytes
+    given_at: int = Field(sa_type=BigInteger)
+    withdrawn_at: int | None = Field(default=None, sa_type=BigInteger)
+    withdrawal: bytes | None = None
+
+
+class BankDebit(SQLModel, table=True):
+    """What an entry collected of a rider for one service day: `owed_won` new in it, `debited_won` of that from his
+    account (negative: paid back) under `consent`; the rest is his receivable."""
+
+    __tablename__ = "bank_debits"
+    __table_args__: ClassVar = (
+        UniqueConstraint("entry", "rider", "service_day"),
+        Index("ix_bank_debits_day", "bank", "service_day"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    bank: int
+    entry: int = Field(sa_type=BigInteger, foreign_key="bank_entries.id")
+    rider: int = Field(sa_type=BigInteger, foreign_key="bank_riders.id", index=True)
+    service_day: int
+    consent: int | None = Field(default=None, sa_type=BigInteger, foreign_key="bank_consents.id", index=True)
+    owed_won: int = Field(sa_type=BigInteger)
+    debited_won: int = Field(sa_type=BigInteger)

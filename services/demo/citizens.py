@@ -11,14 +11,18 @@ from contracts.codes import RiderClass
 from contracts.messages import Claim
 from contracts.signatures import address_of, sign
 from services.bank.cards import CardOrder
+from services.bank.consents import GivenConsent
 from services.bank.issuing import TopUp
+from services.bank.rules import account_number
+from services.bank.service import Bank
 from services.days import date_of, month_first_day, month_last_day, month_of
 from services.demo import shares
 from services.demo.city_hall import CityHall
 from services.demo.errors import DemoError
 from services.demo.morning import Morning
+from services.demo.scenery import BANK_LABELS
 from services.demo.trips import Rider
-from services.demo.world import CITY, CLEARING_HOUSE, World
+from services.demo.world import CHAIN_ID, CITY, CLEARING_HOUSE, FIRST_BANK, World
 from services.vouchers.attestations import EligibilityAttestation
 from services.vouchers.programmes import EligibilityClass, Programme, presets, rule_set_of
 from services.vouchers.registry import Application, CredentialRequest, SignedCredential
@@ -26,9 +30,11 @@ from services.vouchers.service import GrantRequest
 from services.vouchers.validity import card_window, lot_window
 from wallets import keystore
 from wallets.card import TransitCard
+from wallets.consents import DebitConsent, account_commitment
 from wallets.credentials import sign_claim
 from wallets.journal import Journal
 from wallets.keys import Keyring
+from wallets.taps import SALT_BYTES
 from wallets.words import Words
 
 KEYSTORE_PASSWORD = "dure-demo"  # noqa: S105  the demo's wallets hold nothing of anybody
@@ -84,13 +90,38 @@ class Citizens:
     # --- the bank
 
     def order_cards(self, hall: CityHall, now: int) -> None:
-        """Opens accounts with their deposits and enrols every card of the month, before it begins."""
+        """Opens accounts with their deposits, has riders consent to debits, and enrols every card of the month, before
+        it begins."""
         for number, bank in enumerate(hall.banks):
             riders = self.riders_of(number)
             accounts = bank.accounts.open([self.person(rider.index) for rider in riders])
             bank.accounts.deposit("opening", dict.fromkeys(accounts, ACCOUNT_WON), now=now)
+            guaranteed = [each for each in zip(riders, accounts, strict=True) if each[0].cap_won]
+            self._consent(bank, guaranteed, now)
             orders = [self._order(rider, account) for rider, account in zip(riders, accounts, strict=True)]
-            bank.cards.enrol(f"{self.month}", CLEARING_HOUSE, orders)
+            bank.cards.enrol(f"{self.month}", CLEARING_HOUSE, orders, now=now)
+
+    def _consent(self, bank: Bank, riders: Sequence[tuple[Rider, int]], now: int) -> None:
+        """Riders and their accounts: each wallet signs that the bank may debit its account for the month's fares."""
+        name = BANK_LABELS[shares.BANKS[bank.organisation - FIRST_BANK][0]].ko
+        wallets, given = {}, []
+        for rider, account in riders:
+            key = self.keyring(rider.index).account()
+            # From the seed, so that a step played again signs the same consent.
+            salt = self.world.secret(f"consent:{rider.index}")[:SALT_BYTES]
+            consent = DebitConsent(
+                giver=address_of(key),
+                organisation=bank.organisation,
+                organisation_name=name,
+                first_day=month_first_day(self.month),
+                last_day=month_last_day(self.month),
+                account=account_commitment(account_number(account), salt),
+                daily_limit_won=shares.DAILY_LIMIT_WON,
+            )
+            wallets[account] = consent.giver
+            given.append(GivenConsent(account, consent.document(consent.sign(key, CHAIN_ID)), salt))
+        bank.accounts.register_wallets(wallets)
+        bank.consents.give(given, now=now)
 
     def _order(self, rider: Rider, account: int) -> CardOrder:
         programme = self.programme_of(rider)

@@ -62,6 +62,7 @@ BALANCES_WON: Final = (3_000, 5_000, 10_000, 20_000, 30_000)
 BANKS: Final = (("bank-hangang", 560), ("bank-namsan", 440))
 
 CAP_WON: Final = 300_000  # a guarantor's monthly cap per card: 60 rides at twice the base fare, rounded up
+DAILY_LIMIT_WON: Final = 50_000  # what riders let their bank debit for one service day; above any day of the demo
 OVER_CAP_WON: Final = 2_000  # the cap of the rider who will exceed it
 
 # What a trip consists of. Rail 7.1 and bus 4 million boardings a day (data/README.md of the sources) are 0.56 bus

@@ -270,6 +270,7 @@ class Summary:
         spent = sum(lot.granted_won for lot in lots)
         gone = sum(lot.spent_won + lot.carried_won + lot.lapsed_won + lot.remaining_won for lot in lots)
         books = self._hall.books.balances()
+        debits = [bank.check_debits() for bank in self._hall.banks]
         return (
             Check("conservation.won", Label("발행액 = 예치금", "supply = deposits"), supply, deposits, blocks),
             Check(
@@ -288,6 +289,12 @@ class Summary:
                 Label("지급 = 사용 + 이월 + 소멸 + 잔액", "granted = spent + carried + lapsed + left"),
                 spent,
                 gone,
+            ),
+            Check(
+                "consents",
+                Label("계좌 출금 = 동의받은 출금", "accounts debited = debited under consents"),
+                sum(booked for booked, _ in debits),
+                sum(consented for _, consented in debits),
             ),
             Check("books", Label("복식부기 합계 = 0", "double entry adds up to 0"), sum(books.values()), 0),
         )

@@ -31,3 +31,5 @@ def test_every_command_is_there_with_its_options() -> None:
 def test_every_signed_message_is_there() -> None:
     for kind in ("FareState(", "CardCertificate(", "ReaderCertificate(", "Credential(", "Claim(", "Finality("):
         assert f"```\n{kind}" in PAGES["messages.md"]
+    for kind in ("DebitConsent(", "ConsentWithdrawal("):
+        assert f"```\n{kind}" in PAGES["messages.md"]

@@ -21,6 +21,7 @@ from tests.wallets import world as w
 from wallets import errors as e
 from wallets import keystore
 from wallets.keys import Keyring, derive, from_text, to_text
+from wallets.statements import StatementError
 from wallets.typed import Payment, permit_digest, tap_sentence
 from wallets.words import Words
 
@@ -344,7 +345,7 @@ def test_what_a_person_reads_stands_in_what_is_signed() -> None:
     ],
 )  # fmt: skip
 def test_must_fail_payments(changes: dict[str, Any]) -> None:
-    with pytest.raises(e.StatementError):
+    with pytest.raises(StatementError):
         _payment(**changes)
 
 

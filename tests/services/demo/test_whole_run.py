@@ -13,20 +13,23 @@ from web3 import Web3
 
 from contracts.codes import Refusal
 from contracts.records import CardAccount
+from contracts.signatures import address_of
 from ledger.client import Client, Event
 from ledger.reader import Reader
 from ledger.rpc.embedded import EmbeddedProvider
-from services.days import day_start
+from services.bank.rules import account_number
+from services.days import day_start, month_first_day, month_of
 from services.demo import progress
 from services.demo.citizens import Citizens
 from services.demo.city import load
 from services.demo.morning import BadApple, morning
 from services.demo.shares import OFFLINE_UPLOAD_DAYS, BadAppleKind
 from services.demo.trips import SERVICE_DAY, PlannedTap
-from services.demo.world import World
+from services.demo.world import CHAIN_ID, FIRST_BANK, World
 from services.fares.tables import BatchStatus, CorrectionStatus
 from services.fares.wallet_pricing import public_price
 from tests.services.demo.runs import RIDERS, SEED, chain, report, rows
+from wallets.consents import DebitConsent, account_commitment
 
 FORKED = 2  # CardSlot.status
 LATE = day_start(SERVICE_DAY + OFFLINE_UPLOAD_DAYS)
@@ -231,6 +234,7 @@ def test_every_check_holds_and_every_batch_is_settled(city: City) -> None:
         "conservation.fares",
         "splits",
         "conservation.lots",
+        "consents",
         "books",
     }
     assert {status for (status,) in city.rows("SELECT status FROM fare_batches")} == {BatchStatus.SETTLED}
@@ -247,3 +251,24 @@ def test_every_wallet_prices_its_taps_alike(city: City) -> None:
             reviewed += 1
         assert card.disputes() == []
     assert reviewed > 2 * RIDERS
+
+
+def test_every_guaranteed_rider_consented_and_nothing_else_was_debited(city: City) -> None:
+    """Each by his own wallet, before his card was ordered; the month's days, and an account that nobody reads."""
+    found = {}
+    for document, salt, rider in city.rows("SELECT document, salt, rider FROM bank_consents"):
+        consent = DebitConsent.verified(document, CHAIN_ID)
+        assert consent.account == account_commitment(account_number(rider), salt)
+        assert (consent.first_day, consent.last_day) == (month_first_day(month_of(SERVICE_DAY)), consent.first_day + 30)
+        found[consent.giver] = consent.organisation
+    wallets = {
+        address_of(city.citizens.keyring(rider.index).account()): FIRST_BANK + rider.bank
+        for rider in city.morning.riders
+        if rider.cap_won
+    }
+    assert found == wallets
+    [(debited, booked)] = city.rows(
+        "SELECT (SELECT sum(debited_won) FROM bank_debits WHERE consent IS NOT NULL), sum(won) FROM bank_lines "
+        "JOIN bank_entries ON bank_entries.id = entry WHERE kind = 'collect' AND account LIKE 'rider:deposit:%'"
+    )
+    assert debited == booked > 0

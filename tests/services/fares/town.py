@@ -35,6 +35,7 @@ from services.vouchers.registry import Registry, RegistryKeys
 from services.vouchers.service import GrantRequest, Office
 from tests.services import chain as chains
 from tests.services.chain import BANK, CITY, CLEARING, GENESIS_S, OFFICE, REGISTRY, Chain, sender
+from tests.services.consenting import let_debit
 from tests.services.fares.world import DAY, Card, City, make_card
 
 RULE_SET = 7
@@ -81,7 +82,8 @@ class Town:
             CardOrder(rider, card.address, month_of(DAY), RiderClass.ADULT, 0, 0, cap_won, 300_000)
             for rider, card in zip(riders, cards, strict=True)
         ]
-        self.bank.cards.enrol(name, CLEARING, orders)
+        let_debit(self.bank, riders, now=self.chain.now)
+        self.bank.cards.enrol(name, CLEARING, orders, now=self.chain.now)
         self.seal()
         if balance_won:
             self.top_up(name, balance_won, *cards)

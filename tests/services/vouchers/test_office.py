@@ -29,6 +29,7 @@ from services.vouchers.registry import Application, CredentialRequest, Registry,
 from services.vouchers.service import GrantRequest, Office
 from services.vouchers.tables import GrantStatus
 from tests.services.chain import BANK, CITY, CLEARING, GENESIS_S, OFFICE, REGISTRY, Chain, key, sender
+from tests.services.consenting import let_debit
 
 FIRST_DAY = day_number(date(2025, 10, 1))
 MONTH = month_of(FIRST_DAY)
@@ -72,7 +73,8 @@ class Town:
             CardOrder(rider, card, month, RiderClass.ADULT, modes, 0, 100_000, 150_000)
             for rider, card in zip(riders, cards, strict=True)
         ]
-        self.bank.cards.enrol(f"{month}", CLEARING, orders)
+        let_debit(self.bank, riders, now=self.chain.now)
+        self.bank.cards.enrol(f"{month}", CLEARING, orders, now=self.chain.now)
         self.seal()
         return cards
 

@@ -104,6 +104,15 @@ def test_above_the_days_cap_the_second_key_mints_too(chain: Chain) -> None:
     assert check_supply(chain.client, [bank], head) == (won, won)
 
 
+def test_a_name_that_looks_like_the_second_keys_is_a_name_like_any_other(chain: Chain) -> None:
+    bank = bank_of(chain)
+    bank.accounts.deposit_organisation("budget", CITY, 9_000, now=chain.now)
+    bank.issuing.issue_to("second", CITY, CITY_ACCOUNT, 5_000, now=chain.now)
+    head = chain.seal()
+    bank.after_block()
+    assert check_supply(chain.client, [bank], head) == (5_000, 5_000)
+
+
 def test_above_the_days_cap_one_key_alone_books_nothing(chain: Chain) -> None:
     desk = Desk(chain.engine, chain.client, chain.outbox(BANK), BANK, key("guarantor"))
     bank = Bank(desk)
@@ -268,14 +277,15 @@ def test_interbank_positions_add_up_and_leave_no_bank_short(issued: dict[int, in
 
 @given(
     owed=st.dictionaries(st.integers(1, 5), st.integers(1, 9_999), min_size=1, max_size=5),
-    held=st.dictionaries(st.integers(1, 5), st.integers(0, 9_999), max_size=5),
+    debited=st.dictionaries(st.integers(1, 5), st.integers(0, 9_999), max_size=5),
 )
-def test_what_an_empty_account_owes_becomes_a_receivable(owed: dict[int, int], held: dict[int, int]) -> None:
-    lines = dict(rules.collect_lines(owed, held))
+def test_what_is_owed_and_not_debited_becomes_a_receivable(owed: dict[int, int], debited: dict[int, int]) -> None:
+    lines = dict(rules.collect_lines(owed, debited))
     assert sum(lines.values()) == 0
+    assert lines[rules.FLOAT] == -sum(owed.values())
     for rider, won in owed.items():
         taken = lines.get(rules.rider_account(rider), 0)
-        assert taken <= held.get(rider, 0)
+        assert taken == debited.get(rider, 0)
         assert taken + lines.get(rules.receivable_account(rider), 0) == won
 
 

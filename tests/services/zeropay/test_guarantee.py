@@ -25,6 +25,7 @@ from services.bank.service import Bank, check_supply
 from services.days import DAY_S, day_end, day_number, day_start, month_last_day, month_of
 from services.outbox import Outbox
 from tests.services.chain import BANK, BUS, CLEARING, METRO, OTHER_BANK, Chain, key
+from tests.services.consenting import let_debit
 
 DAY = day_number(date(2025, 10, 1))
 MONTH = month_of(DAY)
@@ -36,10 +37,12 @@ class Town:
 
     def __init__(self, chain: Chain, organisation: int = BANK) -> None:
         self.chain = chain
+        self.rides: dict[int, tuple[int, int, int, int]] = {}  # seq, sum, last day and the sum before it, by rider
         self.bank = Bank(Desk(chain.engine, chain.client, chain.outbox(organisation), organisation, key("guarantor")))
         self.riders = self.bank.accounts.open(PERSONS)
         self.bank.accounts.deposit("salaries", dict.fromkeys(self.riders, 50_000), now=0)
         self.bank.issuing.approve_fares()
+        let_debit(self.bank, self.riders, now=chain.now)
 
     def card(self, number: int, month: int = MONTH) -> PrivateKey:
         return key(f"card {number} of {month}")
@@ -49,7 +52,8 @@ class Town:
         return CardOrder(self.riders[number], card, month, RiderClass.ADULT, 0, 0, cap_won, 150_000)
 
     def enrol(self, month: int = MONTH) -> None:
-        self.bank.cards.enrol(f"cards {month}", CLEARING, [self.order(number, month) for number in range(4)])
+        orders = [self.order(number, month) for number in range(4)]
+        self.bank.cards.enrol(f"cards {month}", CLEARING, orders, now=self.chain.now)
         self.seal()
 
     def top_up(self, *won: int) -> None:
@@ -69,41 +73,28 @@ class Town:
         words = self.chain.client.call("Fares", "card", [address_of(self.card(number, month))])
         return CardAccount.unpack(words)
 
-    def settle(self, *fares_won: int) -> tuple[int, list[Leaf]]:
-        """One record a card: the first rides of the day, shared by metro and bus; batch number and leaves."""
+    def settle(self, *fares_won: int, day: int = DAY) -> tuple[int, list[Leaf]]:
+        """One record a card: its next ride, shared by metro and bus; batch number and leaves. Days do not fall."""
         client, fares = self.chain.client, self.chain.client.address("Fares")
         table = table_word([METRO, BUS])
         records, leaves = [], []
         for number, won in enumerate(fares_won):
             card = self.card(number)
-            state = FareState(
-                address_of(card), 1, won, 0, 0, 0, won, 0, DAY, day_start(DAY) + 3_600, sha256(b"context")
-            )
+            seq, cum, last_day, opening = self.rides.get(number, (0, 0, 0, 0))
+            opening = opening if day == last_day else cum
+            seq, cum = seq + 1, cum + won
+            self.rides[number] = seq, cum, day, opening
+            time = day_start(day) + 3_600 * seq
+            state = FareState(address_of(card), seq, cum, 0, opening, 0, won, 0, day, time, sha256(b"context"))
             digest = state.digest(client.chain_id, fares)
             record = SettlementRecord(state, sign(digest, card), {METRO: won - won // 3, BUS: won // 3})
             records.append(record.words(table))
-            from_balance = min(won, self.account(number).slot.balance_won)
-            leaves.append(
-                Leaf(
-                    address_of(card),
-                    1,
-                    DAY,
-                    0,
-                    state.tap_time,
-                    won,
-                    won,
-                    0,
-                    0,
-                    0,
-                    from_balance,
-                    won - from_balance,
-                    0,
-                    digest,
-                )
-            )
-        self.chain.outbox(CLEARING).once("settle", "Fares", "settle", [DAY, table, b"\0" * 32, 0, [], records])
+            held = min(won, self.account(number).slot.balance_won)
+            leaves.append(Leaf(address_of(card), seq, day, 0, time, won, cum, 0, 0, 0, held, won - held, 0, digest))
+        name = f"settle {leaves[0].seq} of day {day}"
+        self.chain.outbox(CLEARING).once(name, "Fares", "settle", [day, table, b"\0" * 32, 0, [], records])
         self.seal()
-        [event] = client.events("Fares", "Settled")
+        event = client.events("Fares", "Settled")[-1]
         assert event.args["records_root"] == root([leaf.pack() for leaf in leaves], keccak)
         return int(event.args["batch"]), leaves
 
@@ -136,9 +127,9 @@ def test_cards_are_enrolled_once_and_certified(town: Town) -> None:
 def test_a_card_of_another_bank_is_refused_by_code_and_hurts_no_other(town: Town) -> None:
     other = Town(town.chain, OTHER_BANK)
     stolen = replace(other.order(0), card=address_of(town.card(1)))
-    other.bank.cards.enrol("first", CLEARING, [stolen])
+    other.bank.cards.enrol("first", CLEARING, [stolen], now=town.chain.now)
     town.chain.seal()
-    town.bank.cards.enrol("all", CLEARING, [town.order(number) for number in range(4)])
+    town.bank.cards.enrol("all", CLEARING, [town.order(number) for number in range(4)], now=town.chain.now)
     town.chain.seal()
     town.bank.after_block()
     assert town.bank.cards.refused() == {address_of(town.card(1)): CardCode.ENROLLED}
@@ -263,7 +254,7 @@ def test_a_lost_cards_remainder_goes_to_the_next_instance_after_72_hours(town: T
     assert (left.cards, left.moved_won, left.kept_won) == (1, 12_000, 345)
     town.seal()
     again = replace(town.order(0), card=address_of(key("next instance")), instance=1)
-    town.bank.cards.enrol("next instance", CLEARING, [again])
+    town.bank.cards.enrol("next instance", CLEARING, [again], now=town.chain.now)
     town.seal()
     town.bank.months.move("lost rider 0", {town.riders[0]: again.card})
     town.seal()
@@ -297,14 +288,14 @@ MUST_FAIL: dict[str, tuple[type[BankError], Callable[[Town], Sequence[CardOrder]
 def test_orders_that_must_fail(town: Town, fault: str) -> None:
     error, orders = MUST_FAIL[fault]
     with pytest.raises(error):
-        town.bank.cards.enrol("x", CLEARING, orders(town))
+        town.bank.cards.enrol("x", CLEARING, orders(town), now=town.chain.now)
     assert town.bank.cards.certificates(MONTH) == {}
 
 
 def test_a_card_ordered_before_is_not_ordered_again(town: Town) -> None:
     town.enrol()
     with pytest.raises(CardOrderError):
-        town.bank.cards.enrol("another name", CLEARING, [town.order(0)])
+        town.bank.cards.enrol("another name", CLEARING, [town.order(0)], now=town.chain.now)
 
 
 @pytest.mark.parametrize(
