@@ -18,7 +18,7 @@ from contracts.twins.fares_rules import WINDOW_DAYS
 from ledger.client import Client
 from services.days import day_end, service_day_at
 from services.fares import settlement_rules as rules
-from services.fares.chain_batches import read_batches
+from services.fares.credit_batches import CreditBatches, chain_batch, is_releasable, is_released, waiting_won
 from services.fares.errors import NotYetError, SettlementError
 from services.fares.gaps import gaps_over
 from services.fares.limits import (
@@ -41,6 +41,7 @@ from services.fares.tables import (
     Closing,
     Correction,
     CorrectionStatus,
+    CreditBatch,
     Record,
     Tap,
 )
@@ -66,6 +67,7 @@ class DayClosing:
         self._engine: Engine = settlement.engine
         self._client: Client = settlement.client
         self._outbox: Outbox = settlement.outbox
+        self._credits = CreditBatches(settlement.engine, settlement.client)
 
     # --- clones
 
@@ -195,41 +197,24 @@ class DayClosing:
 
         Credits objected to wait for the end of their objection.
         """
-        client = self._client
-        released = {event.args["batch"] for event in client.events("Credits", "Released")}
-        ended = {event.args["batch"] for event in client.events("Credits", "ObjectionEnded")}
+        self._credits.read()
         paid: dict[int, int] = {}
         found = []
-        for batch in read_batches(client, 0).values():
-            if not batch.sums or batch.settled_at + silence_s > now or batch.number in released - ended:
-                continue
-            if batch.number in released and not self._waits(batch):
+        for row in self._credits.waiting():
+            batch = chain_batch(row)
+            if batch.settled_at + silence_s > now or not is_releasable(row):
                 continue
             for part in batch.guarantors:
                 if part.guarantor not in paid:
-                    paid[part.guarantor] = client.call("Credits", "owed_by", [part.guarantor])[1]
+                    paid[part.guarantor] = self._client.call("Credits", "owed_by", [part.guarantor])[1]
             if all(paid[part.guarantor] >= part.owed_through_won for part in batch.guarantors):
                 found.append(batch)
         return found
 
-    def pending(self) -> list[dict[int, int]]:
+    def pending(self) -> list[Mapping[int, int]]:
         """Credits that are not payable yet, per batch: organisation → won."""
-        released = {event.args["batch"] for event in self._client.events("Credits", "Released")}
-        found = []
-        for batch in read_batches(self._client, 0).values():
-            waits = credits_of(batch)
-            if batch.number in released:
-                lanes = self._client.call("Credits", "lanes_of", [batch.number])
-                waits = {one: won for at, (one, won) in enumerate(waits.items()) if not lanes >> at & 1}
-            if waits:
-                found.append(waits)
-        return found
-
-    def _waits(self, batch: ChainBatch) -> bool:
-        """Whether a batch that was released in part has a credit that is neither released nor objected to."""
-        lanes = self._client.call("Credits", "lanes_of", [batch.number])
-        credited = sum(1 << at for at, won in enumerate(lanes_of(batch.sums)) if won)
-        return bool(credited & ~(lanes | lanes >> 8))
+        self._credits.read()
+        return [waiting_won(row) for row in self._credits.waiting()]
 
     def release(self, name: str, batches: Sequence[ChainBatch]) -> list[str]:
         """Asks for the release of these batches; the purposes of the transactions, named by what they release, so that
@@ -288,12 +273,17 @@ class DayClosing:
         """Won per operator that stand on the chain as the house's `others`: of a day's released batches, less what
         corrections took from it, and of released allocations."""
         house = self._settlement.organisation
-        released = {event.args["batch"] for event in self._client.events("Credits", "Released")}
+        self._credits.read()
         found: dict[int, int] = {}
         with Session(self._engine) as session:
-            query = select(Record, Batch.number).join(Batch, col(Batch.id) == col(Record.batch_id))
-            for record, number in session.exec(query.where(Record.service_day == service_day, Record.code == 0)).all():
-                if number not in released:
+            query = (
+                select(Record, CreditBatch)
+                .join(Batch, col(Batch.id) == col(Record.batch_id))
+                .join(CreditBatch, col(CreditBatch.number) == col(Batch.number))
+                .where(Record.service_day == service_day, Record.code == 0)
+            )
+            for record, credits in session.exec(query).all():
+                if not is_released(credits):
                     continue
                 for one, won in rules.behind_others(shares_of(record), house).items():
                     found[one] = found.get(one, 0) + won
@@ -332,11 +322,6 @@ def _losses(session: Session, card: bytes, service_day: int) -> dict[int, int]:
         if judged and tap.digest not in history and tap.charge_won:
             found[tap.operator] = found.get(tap.operator, 0) + tap.charge_won
     return found
-
-
-def credits_of(batch: ChainBatch) -> dict[int, int]:
-    """Won per organisation that a batch credits on the chain."""
-    return dict(zip(table_of(batch.table), lanes_of(batch.sums), strict=False))
 
 
 def _tap(session: Session, digest: bytes) -> StoredTap:

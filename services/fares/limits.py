@@ -45,6 +45,7 @@ FORK_STATES_PER_BATCH: Final = 32  # that one settle_fork takes
 BATCHES_PER_RELEASE: Final = 16  # that one release takes
 TABLES_PER_DISTRIBUTION: Final = 16  # that one distribute or cover takes
 LOTS_PER_CORRECTION: Final = 4  # that one adjust_down names
+BLOCKS_PER_READING: Final = 10_000  # whose events one database transaction takes in: hours of a busy chain
 
 # --- a quote
 MAX_DOCUMENT_BYTES: Final = 1 << 20  # a year of one person's legs has about 400 kB

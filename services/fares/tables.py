@@ -280,3 +280,33 @@ class Closing(SQLModel, table=True):
     planned_at: int = Field(sa_type=BigInteger)
     tx_hash: bytes | None = None
     block: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class CreditBatch(SQLModel, table=True):
+    """A batch with what it credits as the chain's events tell it (a projection, credit_batches.py). `credited` is the
+    table's word, `sums` the lanes' (32 bytes each), `guarantors` canonical JSON [[guarantor, won, owed through], …].
+    `lanes`: released ones in the low byte, those objected to in the next, as Credits keeps them; `waits`: some credit
+    is not payable yet."""
+
+    __tablename__ = "fare_credit_batches"
+
+    number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    clearing_house: int
+    service_day: int
+    settled_at: int = Field(sa_type=BigInteger)
+    records_root: bytes
+    size: int
+    credited: bytes
+    sums: bytes
+    guarantors: str
+    lanes: int = 0
+    waits: bool = Field(index=True)
+
+
+class ChainCursor(SQLModel, table=True):
+    """How far a reader of the chain's events has come: the block from which it goes on."""
+
+    __tablename__ = "fare_cursors"
+
+    name: str = Field(primary_key=True)
+    next_block: int = Field(sa_type=BigInteger)

@@ -26,6 +26,7 @@ WORK: Final = frozenset(
         *("tx_hash", "number", "block", "time", "log_index", "accepted", "refused", "records_root"),
         *("settled_seq", "settled_cum_won", "settled_own_won", "settled_day", "hold_until", "hold_code"),
         *("nonce", "raw", "hash", "block_number", "gas_used", "reference", "entry", "remainder_won", "purpose"),
+        *("lanes", "waits", "next_block"),
     )
 )
 # Rows whose work is done stand whole.

@@ -26,6 +26,7 @@ def _town(folder: Path, engine: Engine) -> Iterator[Town]:
     yield made
     made.city.store.close()
     made.chain.close()
+    made.engine.dispose()  # after a restart another one than the fixture's
 
 
 @pytest.fixture
