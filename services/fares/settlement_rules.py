@@ -38,7 +38,9 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class DayRecord:
-    """A card's last state of a service day, whom it credits (organisation → won), and its journeys."""
+    """A card's last state of a service day, whom it credits (organisation → won), and its journeys. `open_operator`: to
+    whom a missing tap-off after it would be owed, 0 for nobody; he has a place in the batch's table, so that what is
+    added for it can come back from him (Credits.adjust_down)."""
 
     last: StoredTap
     increase_won: int
@@ -46,6 +48,7 @@ class DayRecord:
     credits: Mapping[int, int]
     suspense_won: int
     journeys: tuple[CardJourney, ...]
+    open_operator: int = 0
 
     @property
     def card(self) -> bytes:
@@ -95,7 +98,8 @@ def day_record(
         raise SettlementError(f"journeys of card 0x{last.state.card.hex()} come to {-suspense} won more than its sums")
     if increase >> CREDIT_BITS:
         raise SettlementError(f"card 0x{last.state.card.hex()}: {increase:,} won in one record")
-    return DayRecord(last, increase, last.state.cum_own_won - settled.own_won, credits, suspense, journeys)
+    operator = last.tap.operator if last.state.missing_out_won and is_operator(last.tap.operator) else 0
+    return DayRecord(last, increase, last.state.cum_own_won - settled.own_won, credits, suspense, journeys, operator)
 
 
 def journeys_above(
@@ -201,6 +205,15 @@ class PlannedBatch:
         return dict(sorted(sums.items()))
 
 
+def accounts(record: DayRecord, credits: Mapping[int, int]) -> set[int]:
+    """The accounts that a record needs in its batch's table: those it credits and, where it leaves room for him, the
+    operator of its open journey."""
+    found = set(credits)
+    if record.open_operator and len(found) < CREDITED_ACCOUNTS:
+        found.add(record.open_operator)
+    return found
+
+
 class _Packing:
     """A batch while it is being filled."""
 
@@ -213,7 +226,7 @@ class _Packing:
     def takes(self, record: DayRecord, credits: Mapping[int, int]) -> bool:
         """Adds the record if the batch has room for it and for its organisations."""
         foregone = self._foregone | record.foregone.keys()
-        organisations = self.organisations | credits.keys()
+        organisations = self.organisations | accounts(record, credits)
         if len(self.chosen) == self._size or len(organisations) > CREDITED_ACCOUNTS or len(foregone) > MAX_FOREGONE:
             return False
         self.organisations, self._foregone = organisations, foregone
@@ -227,7 +240,7 @@ def batches(records: Sequence[DayRecord], house: int, size: int = RECORDS_PER_BA
     Records of equal organisations stand together; within a batch the order is by card and seq, which says nothing.
     """
     lanes = [(record, lane_credits(record.credits, house)) for record in records]
-    lanes.sort(key=lambda each: (tuple(sorted(each[1])), each[0].card, each[0].last.state.seq))
+    lanes.sort(key=lambda each: (tuple(sorted(accounts(*each))), each[0].card, each[0].last.state.seq))
     packed: list[_Packing] = []
     for record, credits in lanes:
         if not any(one.takes(record, credits) for one in packed):

@@ -189,6 +189,33 @@ def test_what_was_added_for_a_missing_tap_off_comes_back_when_the_tap_off_does(t
     town.bank.guarantee.collect("all", now=town.chain.now)
 
 
+def test_it_comes_back_too_where_the_whole_record_waited_in_suspense(town: Town) -> None:
+    """Nobody is credited by the record; the bus of the missing tap-off has a place in its batch all the same."""
+    [card] = cards("in suspense, off after all")
+    town.enrol(card)
+    town.until(MORNING)
+    town.city.ride(card, MORNING)
+    missing = _tap_on_only(town, card, MORNING + 2_400)
+    town.upload(town.city.metro("시청", "2호선"), town.city.bus("143"))
+    late = town.city.reader("143 rear door", Gate(Mode.TRUNK, BUS, route="143"))
+    town.city.tap_out(card, late, MORNING + 3_000, "신사역", metres=2_400)
+    town.until(after(DAY, 73))
+    [batch] = town.settle()
+    assert batch.leaves[0].suspense_won == batch.leaves[0].increase_won
+    town.adjustments.missing_tap_offs(DAY, now=town.chain.now)
+    town.seal()
+    town.upload()
+    assert len(town.adjustments.return_missing_tap_offs(DAY)) == 1
+    town.seal()
+    assert [one.delta_won for one in town.corrected] == [missing, -missing]
+    town.settle()
+    for _ in range(2):
+        town.adjustments.allocate_late(DAY)
+        town.seal()
+    assert town.totals()["suspense"] == 0
+    town.bank.guarantee.collect("all", now=town.chain.now)
+
+
 def test_a_missing_tap_off_over_the_cap_stops_no_other(town: Town) -> None:
     poor, rich = cards("poor", "rich")
     town.enrol(poor, cap_won=2_000)
