@@ -57,12 +57,12 @@ def words_of(state: FareState, settled_won: int) -> RecordWords:
 
 
 def a_world() -> World:
-    """Card 1 with enough in its purse, long after its taps: gaps are past their 72 hours."""
+    """Card 1 with money, long after its taps (the last is at most ten days on): gaps are past their 72 hours."""
     world = fresh_world()
     city.open_books(world)
     city.enrol(world, [1])
     city.fund(world, {1: BALANCE_WON})
-    world.time += 14 * DAY_S
+    world.time += 16 * DAY_S
     return world
 
 
