@@ -162,11 +162,11 @@ def tap_off(
     stop: str,
     line: str,
     metres: int,
-    sections: tuple[str, ...] = (),
     tariffs: Tariffs = TARIFFS,
 ) -> Charge:
     """Price a tap-off. `metres` are those of the leg: the shortest network distance from the entry (last.stop) on
-    rail, in-stop to out-stop along the route on a bus; `sections` the surcharged ones ridden (fares.md §7).
+    rail, in-stop to out-stop along the route on a bus. No surcharged section is ridden: the network has no distances of
+    lines that have them, and `quote` alone prices those (fares.md §7, §12).
 
     Raises OutBeforeInError unless the last tap is a tap-on of this mode and bus route, ClockError where `time` lies
     before it, DistanceError.
@@ -196,7 +196,7 @@ def tap_off(
     owed = -before.pending_won
     if not stands_alone(mode, rider_class):
         rise = _counted_off(tariff, rider_class, after) - counted
-        owed += rise + tariff.premium_won(mode, rider_class, metres, sections)
+        owed += rise + tariff.premium_won(mode, rider_class, metres)
     charge = max(0, owed)
     state = _settled(after, before.taken_won + charge, charge - owed)
     return Charge(charge, 0, 0, state, tariff.id, rider_class)

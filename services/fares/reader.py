@@ -140,12 +140,12 @@ class Reader:
         *,
         stop: str = "",
         metres: int = 0,
-        sections: tuple[str, ...] = (),
     ) -> Offer:
         """The next state of the card, signed by this reader. Nothing is charged until the card signs it too.
 
-        stop, metres: of a bus, where it stands and what the leg measured along its route (tap-off) · sections: the
-        surcharged ones ridden. Raises SignedTapError, ReaderError, FareError.
+        stop, metres: of a bus, where it stands and what the leg measured along its route (tap-off). Raises
+        SignedTapError, ReaderError, FareError; of these NoPathError where the network has no distance between tap-on
+        and tap-off, as on lines with surcharged sections (fares.md §7, §12).
         """
         if not self.certificate.valid_from <= now <= self.certificate.valid_to:
             raise ReaderExpiredError(f"this reader's certificate ran out at {self.certificate.valid_to}")
@@ -154,7 +154,7 @@ class Reader:
         self.denylist.check(card, now)
         if now - self._seen.get(card, -PASS_BACK_S) < PASS_BACK_S:
             raise PassBackError(f"card 0x{card.hex()} was here {now - self._seen[card]} s ago")
-        charge = self._price(presentation, kind, now, stop, metres, sections)
+        charge = self._price(presentation, kind, now, stop, metres)
         self._check_ceilings(presentation, kind, charge, now)
         tap = Tap(
             kind=kind,
@@ -194,9 +194,7 @@ class Reader:
             self._seen.popitem(last=False)
         return signed
 
-    def _price(
-        self, presentation: Presentation, kind: TapKind, now: int, stop: str, metres: int, sections: tuple[str, ...]
-    ) -> Charge:
+    def _price(self, presentation: Presentation, kind: TapKind, now: int, stop: str, metres: int) -> Charge:
         gate, last = self.gate, presentation.last
         if kind == "IN":
             return tap_on(
@@ -222,7 +220,6 @@ class Reader:
             stop=stop or gate.stop,
             line=gate.line,
             metres=metres,
-            sections=sections,
         )
 
     def _rail_metres(self, entry: Tap) -> int:

@@ -142,7 +142,7 @@ class Tariff:
         """What one started distance step costs: 100, 80, 50; FREE as ADULT, INFANT 0 (fares.md §12)."""
         return self.rules.steps_won[rider_class]
 
-    def premium_won(self, mode: Mode, rider_class: RiderClass, metres: int, sections: tuple[str, ...]) -> int:
+    def premium_won(self, mode: Mode, rider_class: RiderClass, metres: int, sections: tuple[str, ...] = ()) -> int:
         """What a leg costs beyond the integrated fare: see `premiums`."""
         if mode is not Mode.GTX and not sections:
             return 0

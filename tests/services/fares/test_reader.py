@@ -206,6 +206,13 @@ def foreign_line(city: City) -> object:
     return city.metro("시청", "9호선").offer(card.show(), "OUT", MORNING + 600)
 
 
+def line_without_distances(city: City) -> object:
+    """신분당선: its surcharges are known, its distances are not (fares.md §7, §12)."""
+    card = make_card("a")
+    city.tap_in(card, city.metro("정자", "신분당선"), MORNING)
+    return city.metro("강남", "신분당선").offer(card.show(), "OUT", MORNING + 1_500)
+
+
 def endless_bus_ride(city: City) -> object:
     card = make_card("a")
     city.tap_in(card, city.bus("143"), MORNING)
@@ -250,6 +257,7 @@ REFUSED: list[tuple[Callable[[City], object], type[DureError]]] = [
     (service_day_falls, f.ClockError),
     (foreign_station, f.UnknownStationError),
     (foreign_line, f.UnknownStationError),
+    (line_without_distances, f.NoPathError),
     (endless_bus_ride, f.DistanceError),
     (negative_bus_ride, f.DistanceError),
     (waits_too_long, f.ReaderFullError),
