@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from api.cli import demo, doctor, fare
+from api.cli import demo, doctor, fare, portable
 from api.cli.output import write_error, write_json
 from api.cli.state import Lang, State, locale_lang, wants_progress
 from api.errors import InternalError, UsageError
@@ -37,6 +37,8 @@ app = typer.Typer(
 app.add_typer(fare.app, name="fare")
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("export")(portable.export)
+app.command("import")(portable.import_)
 
 
 @app.callback(invoke_without_command=True)

@@ -106,9 +106,13 @@ class Archive:
         except BlockError as error:
             raise StoreCorruption(f"header {number}: {error.what}") from error
 
+    def block_record(self, number: int) -> bytes:
+        """RLP of the block at a height that exists, as `geth import` takes it. Raises StoreCorruption."""
+        return self.store.need(_key(b"b", number))
+
     def _block(self, number: int) -> Block:
         try:
-            return blocks.decode(self.store.need(_key(b"b", number)))
+            return blocks.decode(self.block_record(number))
         except BlockError as error:
             raise StoreCorruption(f"block {number}: {error.what}") from error
 

@@ -185,6 +185,25 @@ def rebuild(chain: bytes, geth: bytes) -> Genesis:
     return Genesis(genesis_header(config, state_root, extra_data), chain, geth, nodes)
 
 
+def geth_file(chain: bytes, geth: bytes) -> bytes:
+    """The genesis.json that belongs to a configuration and to the accounts and time of another one, anew.
+
+    The two files may only be ones that `rebuild` takes: what it leaves unread (forks, other keys) is compared here.
+    """
+    configured, document = json.loads(chain), json.loads(geth)
+    accounts = {_unhex(address): _account(entry) for address, entry in document["alloc"].items()}
+    signer = Signer(configured["finality"][0]["name"], _unhex(configured["finality"][0]["authority"]))
+    config = ChainConfig(
+        name=configured["name"],
+        chain_id=configured["chain_id"],
+        timestamp=int(document["timestamp"], 16),
+        authority=signer,
+        agreements=(),
+        gas_limit=configured["gas_limit"],
+    )
+    return rfc8785.dumps(_geth_document(config, accounts, sha256(chain)))
+
+
 def stock_chain(chain: bytes, geth: bytes) -> Chain:
     """Py-evm's own chain from these files, without any override: the peer that imports our blocks."""
     beginning = rebuild(chain, geth)

@@ -1,0 +1,1 @@
+"""The whole ledger as one file that anybody can check and take up (receipts.md §6)."""
