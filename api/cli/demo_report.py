@@ -9,7 +9,7 @@ from services.demo.report import DemoReport, Label, Language
 
 
 def report_tables(report: DemoReport, language: Language = "ko") -> list[Table]:
-    """Tables in reading order: the run, sources, modes, operators, lots, refusals, checks, phases."""
+    """Tables in reading order: the run, sources, modes, operators, lots, refusals, mendings, checks, phases."""
 
     def say(ko: str, en: str) -> str:
         return ko if language == "ko" else en
@@ -62,10 +62,16 @@ def report_tables(report: DemoReport, language: Language = "ko") -> list[Table]:
         amounts = (lot.lots, lot.granted_won, lot.spent_won, lot.carried_won, lot.lapsed_won, lot.remaining_won)
         lots.add_row(name(lot.label), *(f"{amount:,}" for amount in amounts))
 
-    refused = table(say("거절과 정정", "Refused or healed"), say("이유", "reason"), say("어디서", "where"), "", "#")
+    refused = table(say("거절", "Refused"), say("이유", "reason"), say("어디서", "where"), "", "#")
     for each in report.refused:
         mark = "" if each.expected else " [red]![/red]"
         refused.add_row(name(each.reason), name(each.where), each.code, f"{each.count:,}{mark}")
+
+    healed = table(
+        say("나중에 바로잡힌 것", "Put right afterwards"), "", say("함수", "function"), "#", say("원", "won")
+    )
+    for mended in report.healed:
+        healed.add_row(name(mended.what), mended.function, f"{mended.count:,}", f"{mended.won:,}")
 
     checks = table(say("검산", "Conservation"), "", say("왼쪽", "left"), say("오른쪽", "right"), say("횟수", "times"))
     for check in report.checks:
@@ -75,4 +81,4 @@ def report_tables(report: DemoReport, language: Language = "ko") -> list[Table]:
     phases = table(say("걸린 시간", "Time it took"), "", say("초", "s"))
     for phase in report.phases:
         phases.add_row(name(phase.label), f"{phase.seconds:.1f}")
-    return [run, sources, modes, operators, lots, refused, checks, phases]
+    return [run, sources, modes, operators, lots, refused, healed, checks, phases]

@@ -94,6 +94,8 @@ class Citizens:
         it begins."""
         for number, bank in enumerate(hall.banks):
             riders = self.riders_of(number)
+            if not riders:
+                continue
             accounts = bank.accounts.open([self.person(rider.index) for rider in riders])
             bank.accounts.deposit("opening", dict.fromkeys(accounts, ACCOUNT_WON), now=now)
             guaranteed = [each for each in zip(riders, accounts, strict=True) if each[0].cap_won]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from contracts.errors import DureError
@@ -10,7 +10,7 @@ from contracts.signatures import sign
 from services.demo.citizens import Citizens
 from services.demo.morning import BadApple, Morning
 from services.demo.shares import BadAppleKind
-from services.demo.streets import MINUTE_S, Moment, Streets
+from services.demo.streets import MINUTE_S, Moment, ReaderName, Streets, reader_name
 from services.demo.trips import PlannedTap
 from services.demo.world import CHAIN_ID, World
 from services.fares.errors import CompletionError, FareError
@@ -30,7 +30,8 @@ class Mischief:
         self._by_tap: dict[tuple[int, int], BadAppleKind] = {
             (apple.rider, apple.tap): apple.kind for apple in morning.bad_apples if apple.tap >= 0
         }
-        self._clones = [apple for apple in morning.bad_apples if apple.kind is BadAppleKind.CLONED_CARD]
+        clones = (BadAppleKind.CLONED_CARD, BadAppleKind.LATE_CLONE)
+        self._clones = [apple for apple in morning.bad_apples if apple.kind in clones]
         self._twins: dict[int, tuple[Journal, TransitCard]] = {}
         self._index: dict[tuple[int, int], int] = {}
         # Minutes (UTC seconds // 60) in which something goes wrong at a reader.
@@ -39,16 +40,25 @@ class Mischief:
         for trip in morning.trips:
             taps.setdefault(trip.rider, []).extend(trip.taps)
         for rider, planned in taps.items():
-            for index, tap in enumerate(sorted(planned, key=lambda each: each.time)):
+            planned.sort(key=lambda tap: tap.time)
+            for index, tap in enumerate(planned):
                 self._index[rider, tap.time] = index
                 if (rider, index) in self._by_tap:
                     self.minutes.add(tap.time // MINUTE_S)
-        streets.offline |= {
-            (apple.stop, apple.line) for apple in morning.bad_apples if apple.kind is BadAppleKind.OFFLINE_READER
+        self._back_at = {
+            name: apple.upload_time
+            for apple in morning.bad_apples
+            if apple.upload_time
+            for name in _offline_names(apple, taps)
         }
+        streets.offline |= self._back_at.keys()
 
     def _kind(self, moment: Moment) -> BadAppleKind | None:
         return self._by_tap.get((moment.rider, self._index[moment.rider, moment.tap.time]))
+
+    def offline_at(self, time: int) -> set[ReaderName]:
+        """The readers that have not come back by then."""
+        return {name for name, back_at in self._back_at.items() if back_at > time}
 
     def extra_taps(self) -> list[PlannedTap]:
         """Taps that no rider planned: those of cloned cards."""
@@ -59,9 +69,9 @@ class Mischief:
     def before(self, minute: int, moments: Sequence[Moment]) -> None:
         """Plays what comes before the taps of a minute. A torn tap is one that streets.minute finds begun."""
         for apple in self._clones:
-            for tap in apple.twin:
+            for index, tap in enumerate(apple.twin):
                 if tap.time // MINUTE_S == minute:
-                    self._ride_on_clone(apple, tap)
+                    self._ride_on_clone(apple, index)
         for moment in moments:
             kind = self._kind(moment)
             if kind is BadAppleKind.FORGED_SIGNATURE:
@@ -128,8 +138,10 @@ class Mischief:
             found = self._twins[rider] = (journal, card)
         return found[1]
 
-    def _ride_on_clone(self, apple: BadApple, tap: PlannedTap) -> None:
-        moment = Moment(apple.rider, self._twin(apple.rider), tap, 0)
+    def _ride_on_clone(self, apple: BadApple, index: int) -> None:
+        tap = apple.twin[index]
+        boarded_m = apple.twin[index - 1].metres if tap.kind == "OUT" else 0
+        moment = Moment(apple.rider, self._twin(apple.rider), tap, boarded_m)
         reader = self._streets.reader(tap)
         try:
             if self._done(moment):
@@ -144,3 +156,10 @@ class Mischief:
         """Gives up the clones' journals."""
         for journal, _ in self._twins.values():
             journal.close()
+
+
+def _offline_names(apple: BadApple, taps: Mapping[int, Sequence[PlannedTap]]) -> list[ReaderName]:
+    """The readers that a bad apple is about, where it is about readers that come back late. taps: planned, by rider."""
+    if apple.kind is BadAppleKind.OFFLINE_READER:
+        return [("", apple.stop, apple.line, "")]
+    return [reader_name(tap) for tap in apple.twin or (taps[apple.rider][apple.tap],)]

@@ -21,8 +21,9 @@ class BadApple:
     """One thing that goes wrong on purpose.
 
     `rider` and `tap` (index into that rider's taps of the day, in order of time; −1 for none) say where. `twin` holds
-    the taps that a cloned card makes elsewhere. An OFFLINE_READER is named by stop and line (rider −1); what it took
-    is uploaded at `upload_time`. A MISSING_TAP_OFF has been taken out of the trip already: `tap` is its tap-on.
+    the taps that a cloned card makes elsewhere. An OFFLINE_READER is named by stop and line (rider −1), that of a
+    LATE_TAP_OFF or LATE_CLONE by its taps; what it took is uploaded at `upload_time`. A MISSING_TAP_OFF has been taken
+    out of the trip already: `tap` is its tap-on.
     """
 
     kind: BadAppleKind
@@ -164,7 +165,30 @@ def _spoil(
         origin, hour = planner.origin(random)
         twin, _ = planner.rail(random, day[0][0].time + between(random, (300, 1_200)), origin, hour)
         return BadApple(kind, rider, 0, twin=tuple(twin))
+    if kind is BadAppleKind.LATE_CLONE:
+        bus = planner.trip(random, "BUS", day[0][0].time + between(random, (300, 1_200)), *planner.origin(random))
+        ridden = tuple(replace(tap, reader=shares.SECOND_BUS) for tap in bus)
+        return BadApple(kind, rider, 0, upload_time=_upload_time(shares.OFFLINE_UPLOAD_DAYS), twin=ridden)
+    if kind is BadAppleKind.LATE_TAP_OFF:
+        *before, off = _rail_and_bus(random, planner)
+        plans[rider] = [[*before, replace(off, reader=shares.REAR_DOOR)]]
+        return BadApple(kind, rider, len(before), upload_time=_upload_time(shares.REAR_DOOR_UPLOAD_DAYS))
     return BadApple(kind, rider, random.randrange(len(day[0])))
+
+
+def _rail_and_bus(random: Random, planner: Planner) -> list[PlannedTap]:
+    """A journey by rail that a bus continues: only there a missing tap-off costs its discount (fares.md §6)."""
+    while True:
+        origin, hour = planner.origin(random)
+        start = day_start(SERVICE_DAY) + hour * _HOUR_S + random.randrange(_HOUR_S)
+        taps = planner.trip(random, "RAIL_BUS", start, origin, hour)
+        if len(taps) == 4:
+            return taps
+
+
+def _upload_time(days: int) -> int:
+    """Eight hours into the service day so many days later."""
+    return day_start(SERVICE_DAY + days) + DAY_S // 3
 
 
 def _offline_readers(plans: list[list[list[PlannedTap]]], wanted: int) -> list[BadApple]:
@@ -176,7 +200,7 @@ def _offline_readers(plans: list[list[list[PlannedTap]]], wanted: int) -> list[B
                 if tap.line:
                     counts[tap.stop, tap.line] = counts.get((tap.stop, tap.line), 0) + 1
     busiest = sorted(counts, key=lambda place: (-counts[place], place))[1 : 1 + wanted]
-    upload = day_start(SERVICE_DAY + shares.OFFLINE_UPLOAD_DAYS) + DAY_S // 3
+    upload = _upload_time(shares.OFFLINE_UPLOAD_DAYS)
     return [
         BadApple(BadAppleKind.OFFLINE_READER, -1, stop=stop, line=line, upload_time=upload) for stop, line in busiest
     ]

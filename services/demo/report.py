@@ -63,6 +63,16 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Healed:
+    """What an agreement put right afterwards: `function` says which of its functions, and how often with what won."""
+
+    function: str
+    what: Label
+    count: int
+    won: int
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """A conservation check: both sides in won (or a count), and how many times it was made."""
 
@@ -169,6 +179,7 @@ class DemoReport:
     flows: tuple[Flow, ...]
     quarters: tuple[Quarter, ...]
     money: tuple[MoneyFlow, ...]
+    healed: tuple[Healed, ...] = ()
 
     @property
     def holds(self) -> bool:

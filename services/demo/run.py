@@ -3,9 +3,10 @@
     two weeks before   agreements' allowances, budgets, rule-sets, cards, top-ups, credentials, grants
     the service day    a minute at a time (streets.py), with its bad apples (mischief.py)
     day + 1            clones proven, the day settled, guarantors pay in, operators approve, credits released and paid
-    day + 2            a reader that was offline uploads; what waited for its taps is allocated
-    day + 4            missing tap-offs adjusted, the day closed, ended lots lapse
-    day + 5            what came since is paid in, released and paid out
+    day + 2            readers that were offline upload; what waited for their taps is allocated, one more clone proven
+    day + 4            missing tap-offs adjusted, the day closed, ended lots lapse, RISK_POOL bears that clone's rides;
+                       a rear door uploads: what was added for its tap-off comes back
+    day + 5            what came since is paid in, released and paid out (from day + 1 on: aftermath.py)
 
 A step's effects are durable before the next begins (progress.py). After a crash the node, every service and the wallets
 take up what they had acknowledged, and the step that was cut short is played again.
@@ -17,7 +18,6 @@ import shutil
 import time as wall
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,11 +25,13 @@ from contracts.signatures import address_of, sign
 from ledger.node import Node
 from services.days import day_start
 from services.demo import progress as progresses
+from services.demo.aftermath import HOUR_S, Aftermath, Step
 from services.demo.citizens import PROGRAMMES, Citizens
 from services.demo.city import load
 from services.demo.city_hall import CityHall, Clock
 from services.demo.mischief import Mischief
 from services.demo.morning import morning
+from services.demo.shares import RISK_POOL_WON
 from services.demo.store import write_report
 from services.demo.streets import MINUTE_S, Moment, Streets
 from services.demo.summary import Summary
@@ -40,20 +42,9 @@ from services.fares.intake import Acknowledgement, denied_now, ingest
 from services.fares.tap_journeys import check_tap
 from services.vouchers.programmes import presets, rule_set_of
 
-HOUR_S: Final = 3_600
 UPLOAD_MINUTES: Final = 10
 RULE_SETS: Final = {name: number for number, name in enumerate(PROGRAMMES, start=1)}
-SILENCE_S: Final = 86_400
 TickFunction = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A part of the run: its phase for the report, its city time (UTC seconds), what it does."""
-
-    phase: str
-    time: int
-    act: Callable[[], None]
 
 
 class Run:
@@ -133,6 +124,7 @@ class Run:
             day_start(self.day) - HOUR_S,
         )
         self.mischief = Mischief(self.world, self.morning, self.citizens, self.streets, self.directory)
+        self.aftermath = Aftermath(self.hall, self.citizens, self.streets, self.mischief, self.morning, self.clock)
 
     def close(self) -> None:
         """Gives up every file and the lock."""
@@ -154,23 +146,7 @@ class Run:
             Step("cards", start + 4 * HOUR_S, self._top_up),
             Step("vouchers", first - (GENESIS_DAYS_BEFORE - 2) * day + HOUR_S, self._grant),
         ]
-        after = [
-            Step("settle", first + day + HOUR_S, self._settle_day),
-            Step("settle", first + day + 2 * HOUR_S, self._collect("day 1")),
-            Step("settle", first + day + 3 * HOUR_S, self._approve_and_release("day 1")),
-            Step("payout", first + day + 6 * HOUR_S, self._pay_out("day 1")),
-            Step("late", first + 2 * day + 9 * HOUR_S, self._late_reader),
-            Step("late", first + 2 * day + 10 * HOUR_S, self._over_cap),
-            Step("late", first + 2 * day + 11 * HOUR_S, self._settle_rest),
-            Step("close", first + 4 * day + HOUR_S, self._adjust),
-            Step("close", first + 4 * day + 2 * HOUR_S, self._close_day),
-            Step("close", first + 4 * day + 3 * HOUR_S, self._lapse),
-            Step("payout", first + 5 * day + HOUR_S, self._collect("day 5")),
-            Step("payout", first + 5 * day + 2 * HOUR_S, self._approve_and_release("day 5")),
-            Step("payout", first + 5 * day + 3 * HOUR_S, self._distribute),
-            Step("payout", first + 5 * day + 6 * HOUR_S, self._pay_out("day 5")),
-        ]
-        return [*before, *self._minutes(), *after]
+        return [*before, *self._minutes(), *self.aftermath.steps()]
 
     def _minutes(self) -> list[Step]:
         by_minute: dict[int, list[tuple[int, int]]] = {}
@@ -196,7 +172,7 @@ class Run:
         hall, now = self.hall, self.clock.now
         for bank in hall.banks:
             bank.issuing.approve_fares()
-        budget = sum(self._budget().values())
+        budget = sum(self._budget().values()) + RISK_POOL_WON
         account = address_of(self.world.party_key(CITY, "issuer"))
         hall.banks[0].accounts.deposit_organisation("vouchers", CITY, budget, now=now)
         hall.banks[0].issuing.issue_to("vouchers", CITY, account, budget, now=now)
@@ -212,6 +188,7 @@ class Run:
     def _fill_pools(self) -> None:
         for name, won in self._budget().items():
             self.hall.office.pay_in(name, RULE_SETS[name], won)
+        self.hall.office.fund_risk_pool("demo", RISK_POOL_WON)
         self.hall.seal()
 
     def _enrol(self) -> None:
@@ -272,102 +249,3 @@ class Run:
         update = DenylistUpdate(0, version, minute * MINUTE_S, denied)
         digest = update.digest(CHAIN_ID, self.world.directory.fares)
         self.streets.renew_denylist(update, sign(digest, self.world.party_key(CLEARING_HOUSE, "settle")))
-
-    # --- after it
-
-    def _settle_day(self) -> None:
-        hall = self.hall
-        hall.seal(empty=True)
-        hall.closing.prove_clones()
-        hall.seal()
-        hall.settlement.plan(self.day, now=self.clock.now)
-        hall.seal()
-        forks = hall.closing.settle_forks(self.day)
-        hall.seal()
-        hall.read_forks(forks)
-
-    def _collect(self, name: str) -> Callable[[], None]:
-        def act() -> None:
-            self.hall.seal(empty=True)
-            for bank in self.hall.banks:
-                bank.guarantee.collect(name, now=self.clock.now)
-            self.hall.seal()
-
-        return act
-
-    def _approve_and_release(self, name: str) -> Callable[[], None]:
-        """Operators and the city approve what is settled so far; what is paid in becomes payable."""
-
-        def act() -> None:
-            hall = self.hall
-            hall.seal(empty=True)
-            waiting = hall.closing.releasable(now=self.clock.now, silence_s=0)
-            if not waiting:
-                return
-            through = waiting[-1].number
-            for outbox in hall.approvers:
-                outbox.once(f"approve:{through}", "Credits", "approve", [CLEARING_HOUSE, through])
-            hall.seal()
-            hall.closing.release(name, waiting)
-            hall.seal()
-
-        return act
-
-    def _pay_out(self, name: str) -> Callable[[], None]:
-        def act() -> None:
-            hall, now = self.hall, self.clock.now
-            hall.seal(empty=True)
-            operators = [party.id for party in self.world.operators]
-            hall.payouts.pay_out(name, operators, service_day=self.day, now=now)
-            hall.seal()
-            hall.payouts.read_paid(name, hall.operator_outboxes)
-            hall.seal()
-            hall.payouts.redeem(name, hall.operator_outboxes, now=now)
-            hall.seal()
-
-        return act
-
-    def _late_reader(self) -> None:
-        """A reader that was offline comes back: its taps are taken in, and explain what waited in suspense."""
-        self.hall.seal(empty=True)
-        self.streets.offline.clear()
-        self._upload()
-        self.hall.adjustments.allocate_late(self.day)
-        self.hall.seal()
-
-    def _over_cap(self) -> None:
-        """Riders over their cap: the part of their day that fits settles first, the rest after a top-up."""
-        hall = self.hall
-        hall.seal(empty=True)
-        hall.settlement.plan(self.day, now=self.clock.now)
-        hall.seal()
-        self.citizens.top_up_over_cap(hall, self.clock.now)
-        hall.seal()
-
-    def _settle_rest(self) -> None:
-        hall = self.hall
-        hall.seal(empty=True)
-        hall.settlement.plan(self.day, now=self.clock.now)
-        hall.seal()
-
-    def _adjust(self) -> None:
-        self.hall.seal(empty=True)
-        self.hall.adjustments.missing_tap_offs(self.day, now=self.clock.now)
-        self.hall.seal()
-
-    def _close_day(self) -> None:
-        self.hall.seal(empty=True)
-        self.hall.closing.close_day(self.day, now=self.clock.now)
-        self.hall.seal()
-
-    def _lapse(self) -> None:
-        hall = self.hall
-        hall.seal(empty=True)
-        cards = [self.citizens.addresses[rider.index] for rider in self.morning.riders if rider.programmes]
-        hall.expiry.lapse(f"day {self.day}", self.day, cards)
-        hall.seal()
-
-    def _distribute(self) -> None:
-        self.hall.seal(empty=True)
-        self.hall.closing.distribute(self.day)
-        self.hall.seal()

@@ -97,6 +97,8 @@ class BadAppleKind(StrEnum):
     OVER_CAP = "OVER_CAP"
     FORGED_SIGNATURE = "FORGED_SIGNATURE"
     TORN_TAP = "TORN_TAP"
+    LATE_TAP_OFF = "LATE_TAP_OFF"
+    LATE_CLONE = "LATE_CLONE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,5 +117,11 @@ QUOTAS: Final = {
     BadAppleKind.OVER_CAP: Quota(1, 3),
     BadAppleKind.FORGED_SIGNATURE: Quota(1, 10),
     BadAppleKind.TORN_TAP: Quota(2, 20),
+    BadAppleKind.LATE_TAP_OFF: Quota(1, 10),
+    BadAppleKind.LATE_CLONE: Quota(1, 3),
 }
+REAR_DOOR: Final = "rear door"  # the reader of a bus that took a LATE_TAP_OFF
+SECOND_BUS: Final = "second bus"  # the reader of the bus that a LATE_CLONE rode
 OFFLINE_UPLOAD_DAYS: Final = 2  # an offline reader uploads this many days later, within the 72 hours of close_day
+REAR_DOOR_UPLOAD_DAYS: Final = 4  # a rear door is found after this many days: missing tap-offs were charged by then
+RISK_POOL_WON: Final = 500_000  # what the city puts into RISK_POOL: above what all clones of the largest demo lose

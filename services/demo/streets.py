@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from contracts.errors import DureError
 from contracts.messages import ReaderCertificate
@@ -30,6 +31,12 @@ from wallets.taps import place_of
 
 MINUTE_S = 60
 _READER_LIFE_S = 7 * 86_400
+ReaderName: TypeAlias = tuple[str, str, str, str]  # route, stop, line, which of the place's readers
+
+
+def reader_name(tap: PlannedTap) -> ReaderName:
+    """The reader at a gate, or of a bus route's vehicle."""
+    return tap.route, "" if tap.route else tap.stop, tap.line, tap.reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +66,25 @@ class Streets:
         self.denylist = Denylist()
         self._denylist_issuer = denylist_issuer
         self._opened_at = opened_at
-        self._readers: dict[tuple[str, str, str], Reader] = {}
+        self._readers: dict[ReaderName, Reader] = {}
         self._salt: bytes = b""
         self.refused: Counter[str] = Counter()
-        self.offline: set[tuple[str, str]] = set()
+        self.offline: set[ReaderName] = set()
 
     def reader(self, tap: PlannedTap) -> Reader:
-        """The reader at a gate, or of a bus route's vehicle."""
-        name = (tap.route, "" if tap.route else tap.stop, tap.line)
+        """The reader of a tap, installed at its first."""
+        name = reader_name(tap)
         found = self._readers.get(name)
         if found is None:
             found = self._readers[name] = self._install(tap, name)
         return found
 
-    def _install(self, tap: PlannedTap, name: tuple[str, str, str]) -> Reader:
+    def _install(self, tap: PlannedTap, name: ReaderName) -> Reader:
         key = self.world.key(f"reader:{'/'.join(name)}")
         organisation = self.world.organisation_of(tap.operator)
-        gate = Gate(tap.mode, organisation, *name)
+        gate = Gate(tap.mode, organisation, *name[:3])
         certificate = ReaderCertificate(
-            address_of(key), organisation, place_of(*name), self._opened_at, self._opened_at + _READER_LIFE_S
+            address_of(key), organisation, place_of(*name[:3]), self._opened_at, self._opened_at + _READER_LIFE_S
         )
         digest = certificate.digest(CHAIN_ID, self.world.directory.fares)
         return Reader(
@@ -158,7 +165,7 @@ class Streets:
     def upload_twice(self, reader: Reader, now: int) -> None:
         """Sends a reader's upload again, as somebody who recorded it would; what is known counts as repeated."""
         data = reader.upload()
-        if data is None or (reader.gate.stop, reader.gate.line) in self.offline:
+        if data is None or any(reader is self._readers.get(name) for name in self.offline):
             return
         self._take_in(data, now)
         repeated = self._take_in(data, now).repeated
@@ -171,7 +178,7 @@ class Streets:
 
     def online(self) -> list[Reader]:
         """Readers that can upload now, by name."""
-        return [reader for name, reader in sorted(self._readers.items()) if (name[1], name[2]) not in self.offline]
+        return [reader for name, reader in sorted(self._readers.items()) if name not in self.offline]
 
     def close(self) -> None:
         """Gives up the store."""

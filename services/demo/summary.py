@@ -16,6 +16,7 @@ from services.demo.citizens import Citizens
 from services.demo.city import load
 from services.demo.city_hall import CityHall
 from services.demo.errors import DemoCheckError
+from services.demo.healed import covered_won, healed, risk_pool_won
 from services.demo.morning import Morning
 from services.demo.progress import Progress
 from services.demo.report import (
@@ -40,6 +41,7 @@ from wallets.taps import Tap as TapBody
 VOUCHERS_LABEL = Label("바우처", "Vouchers")
 BALANCE_LABEL = Label("선불 잔액", "Prepaid balance")
 GUARANTEE_LABEL = Label("은행 보증", "Bank guarantee")
+RISK_POOL_LABEL = Label("위험기금", "Risk pool")
 _PHASES = {
     "prepare": Label("도시와 조직 준비", "City and organisations"),
     "cards": Label("카드 등록과 충전", "Cards and top-ups"),
@@ -50,7 +52,12 @@ _PHASES = {
     "close": Label("조정과 마감", "Adjustments and closing"),
     "payout": Label("지급", "Payouts"),
 }
-_SOURCES = (("voucher", VOUCHERS_LABEL), ("balance", BALANCE_LABEL), ("guarantor", GUARANTEE_LABEL))
+_SOURCES = (
+    ("voucher", VOUCHERS_LABEL),
+    ("balance", BALANCE_LABEL),
+    ("risk_pool", RISK_POOL_LABEL),
+    ("guarantor", GUARANTEE_LABEL),
+)
 _PLACES = {"gate": Label("단말기", "Reader"), "clearing": Label("정산소", "Clearing house")}
 _CHAIN = Label("원장", "Chain")
 
@@ -119,14 +126,7 @@ class Summary:
             taps=len(charges),
             journeys=self._journeys(),
             total_won=total,
-            sources=tuple(
-                Amount(label, paid[key])
-                for key, label in (
-                    ("voucher", VOUCHERS_LABEL),
-                    ("balance", BALANCE_LABEL),
-                    ("guarantor", GUARANTEE_LABEL),
-                )
-            ),
+            sources=tuple(Amount(label, paid[key]) for key, label in _SOURCES),
             operators=tuple(Amount(OPERATOR_LABELS[name], won) for name, won in operators.items()),
             modes=self._modes(charges),
             lots=lots,
@@ -141,6 +141,7 @@ class Summary:
             flows=flows(self._morning.trips),
             quarters=fares_by_quarter(((time, mode, won) for time, mode, won, _ in charges), self._morning.service_day),
             money=self._money(paid, operators),
+            healed=healed(hall.client),
         )
         for check in made.checks:
             if not check.holds:
@@ -161,7 +162,7 @@ class Summary:
             return int(session.exec(select(func.count()).select_from(Journey)).one())
 
     def _paid(self) -> dict[str, int]:
-        """Won by source over all settled records and corrections, from the chain's events."""
+        """Won by source over all settled records, corrections and covered losses, from the chain's events."""
         sums = {"voucher": 0, "balance": 0, "guarantor": 0}
         for event in self._hall.client.events("Fares", "Settled"):
             for key in sums:
@@ -170,7 +171,7 @@ class Summary:
             sign = 1 if event.args["delta_won"] > 0 else -1
             for key in sums:
                 sums[key] += sign * event.args[f"{key}_won"]
-        return sums
+        return sums | {"risk_pool": covered_won(self._hall.client)}
 
     def _operators(self) -> dict[str, int]:
         """Won per operator: paid out, payable and still pending on the chain."""
@@ -266,7 +267,8 @@ class Summary:
         held, owed, parts = self._fares_at(blocks)
         totals = client.call("Credits", "totals")
         house = client.call("Credits", "others", [self._hall.settlement.organisation])
-        credited = sum(operators.values()) + totals[2] + totals[3] + house
+        funded, forfeited = risk_pool_won(client)
+        credited = sum(operators.values()) + totals[2] + house + forfeited
         spent = sum(lot.granted_won for lot in lots)
         gone = sum(lot.spent_won + lot.carried_won + lot.lapsed_won + lot.remaining_won for lot in lots)
         books = self._hall.books.balances()
@@ -283,7 +285,13 @@ class Summary:
                 parts,
                 blocks,
             ),
-            Check("splits", Label("승객이 낸 돈 = 운송사 몫", "riders' won = operators' won"), total, credited),
+            Check("splits", Label("낸 돈 = 운송사 몫", "won paid = operators' won"), total, credited),
+            Check(
+                "risk_pool",
+                Label("위험기금 적립 = 메운 손실 + 잔액", "put into the risk pool = losses borne + left"),
+                funded + forfeited,
+                covered_won(client) + totals[3],
+            ),
             Check(
                 "conservation.lots",
                 Label("지급 = 사용 + 이월 + 소멸 + 잔액", "granted = spent + carried + lapsed + left"),
@@ -321,6 +329,8 @@ class Summary:
         for event in self._hall.client.events("Credits", "Owed"):
             owed[names[event.args["guarantor"]]] += event.args["amount_won"]
         made += [MoneyFlow(0, BANK_LABELS[name], GUARANTEE_LABEL, owed[name]) for name, _ in BANKS if owed[name]]
+        if paid["risk_pool"]:
+            made.append(MoneyFlow(0, Label("서울시", "City of Seoul"), RISK_POOL_LABEL, paid["risk_pool"]))
         total = sum(paid.values())
         for name, won in operators.items():
             left = won

@@ -29,7 +29,7 @@ _Key = TypeVar("_Key")
 class PlannedTap:
     """A tap that a rider means to make. `time` is UTC epoch seconds; `operator` a split account ("seoul-metro",
     "bus-north"); `route` is "" on rail, `line` "" on buses; `metres` the bus's way from its first stop, 0 on rail;
-    east_m and north_m where it happens."""
+    east_m and north_m where it happens. `reader` names another reader there than the usual one ("rear door")."""
 
     time: int
     kind: Literal["IN", "OUT"]
@@ -42,6 +42,7 @@ class PlannedTap:
     district: str
     east_m: int
     north_m: int
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)

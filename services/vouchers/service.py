@@ -83,6 +83,11 @@ class Office:
         sender.once("approve:Vouchers", "Won", "approve", [spender, _ALL_WON])
         sender.once(f"pay-in:{name}", "Vouchers", "pay_in", [rule_set, won])
 
+    def fund_risk_pool(self, name: str, won: int) -> None:
+        """The city's money into RISK_POOL, which bears losses of forked cards and of caps (money.md §2, §3); once."""
+        self.issuer.once("approve:Fares", "Won", "approve", [self.client.address("Fares"), _ALL_WON])
+        self.issuer.once(f"risk-pool:{name}", "Fares", "fund_risk_pool", [won])
+
     def grant(
         self, name: str, rule_set: int, start_day: int, last_service_day: int, requests: Sequence[GrantRequest]
     ) -> list[str]:

@@ -68,6 +68,13 @@ def test_a_person_reads_tables_and_what_to_try_next_works(finished_demo: Path) -
         assert tried.stdout
 
 
+def test_a_day_of_one_rider_whose_city_has_a_bank_without_customers(tmp_path: Path) -> None:
+    result = played(tmp_path / "run", riders=1)
+    assert (result.returncode, result.stderr) == (0, b"")
+    made = report(tmp_path / "run")
+    assert (made.riders, made.holds, made.healed) == (1, True, ())
+
+
 # --- directories that are refused
 
 

@@ -61,7 +61,7 @@ class Acknowledged:
 
 def moments(rng: random.Random, times: int, steps: int) -> list[Moment]:
     """`times` moments in order; a third each before the morning, in it, and after."""
-    parts = (range(6), range(6, steps - 14), range(steps - 14, steps))
+    parts = (range(6), range(6, steps - 17), range(steps - 17, steps))
     found = [
         Moment(rng.choice(rng.choice(parts)), rng.uniform(0, 0.4) if rng.random() < 0.7 else rng.uniform(0, 3))
         for _ in range(times)

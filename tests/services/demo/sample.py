@@ -11,6 +11,7 @@ from services.demo.report import (
     Amount,
     Check,
     DemoReport,
+    Healed,
     Label,
     LotTotals,
     MoneyFlow,
@@ -110,4 +111,10 @@ def sample(riders: int = 3_000, seed: int = 1) -> DemoReport:
         flows=flows(made.trips),
         quarters=fares_by_quarter(charges, made.service_day),
         money=tuple(money),
+        healed=(
+            Healed("adjust_up", Label("하차 태그가 없어 더 받은 요금", "charged for missing tap-offs"), 12, 14_300),
+            Healed(
+                "cover", Label("복제 카드 손실을 메운 위험기금", "rides of clones, borne by the risk pool"), 1, 1_700
+            ),
+        ),
     )

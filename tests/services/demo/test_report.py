@@ -153,3 +153,6 @@ def test_the_terminal_shows_the_same(report: DemoReport, language: Language) -> 
     assert f"{report.total_won:,}" in shown
     for row in report.refused:
         assert row.code in shown
+    for mended in report.healed:
+        assert mended.function in shown
+        assert f"{mended.won:,}" in shown

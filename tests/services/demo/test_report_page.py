@@ -84,6 +84,9 @@ def test_the_page_says_what_the_run_came_to(page: Path, finished_demo: Path) -> 
             assert f"{operator.won:,}" in text
     for refused in made.refused:
         assert refused.code in text
+    for mended in made.healed:
+        assert mended.function in text
+        assert f"{mended.won:,}" in text
     assert f"{made.total_won:,}" in text
     assert made.head_hash in text
 

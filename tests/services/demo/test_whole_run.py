@@ -23,7 +23,7 @@ from services.demo import progress
 from services.demo.citizens import Citizens
 from services.demo.city import load
 from services.demo.morning import BadApple, morning
-from services.demo.shares import OFFLINE_UPLOAD_DAYS, BadAppleKind
+from services.demo.shares import OFFLINE_UPLOAD_DAYS, REAR_DOOR_UPLOAD_DAYS, RISK_POOL_WON, BadAppleKind
 from services.demo.trips import SERVICE_DAY, PlannedTap
 from services.demo.world import CHAIN_ID, FIRST_BANK, World
 from services.fares.tables import BatchStatus, CorrectionStatus
@@ -116,8 +116,9 @@ def replayed(city: City) -> None:
 def cloned(city: City) -> None:
     """Proven on the chain, denied at every gate, its single states settled."""
     riders = {apple.rider for apple in city.apples(BadAppleKind.CLONED_CARD)}
+    late = {apple.rider for apple in city.apples(BadAppleKind.LATE_CLONE)}
     forked = {event.args["card"] for event in city.events("Fares", "Forked")}
-    assert forked == {city.card(rider) for rider in riders}
+    assert forked == {city.card(rider) for rider in riders | late}
     for rider in riders:
         assert city.of("fare_denied", "reason, lifted", rider) == [("FRAUD", 0)]
         assert city.account(rider).slot.status == FORKED
@@ -128,13 +129,18 @@ def cloned(city: City) -> None:
         assert len(settled) == len(set(settled)) == 2
         assert set(settled) <= signed
     assert not any(
-        city.account(rider.index).slot.status == FORKED for rider in city.morning.riders if rider.index not in riders
+        city.account(rider.index).slot.status == FORKED
+        for rider in city.morning.riders
+        if rider.index not in riders | late
     )
 
 
 def offline(city: City) -> None:
     """Its taps come two days later; what waited for them in suspense is the operators' by then."""
-    late = city.rows(f"SELECT tap, received_at FROM fare_taps WHERE received_at >= {LATE}")  # noqa: S608
+    others = {tap.time for apple in city.apples(BadAppleKind.LATE_CLONE) for tap in apple.twin}
+    others |= {city.plan[apple.rider][apple.tap].time for apple in city.apples(BadAppleKind.LATE_TAP_OFF)}
+    rows = city.rows(f"SELECT tap_time FROM fare_taps WHERE received_at >= {LATE}")  # noqa: S608  a number
+    late = [time for (time,) in rows if time not in others]
     waited = sum((tap.stop, tap.line) in city.offline for rider in city.plan for tap in rider)
     assert len(late) == waited > 0
     first_batch = min(event.args["batch"] for event in city.events("Fares", "Settled"))
@@ -154,11 +160,14 @@ def missing_tap_off(city: City) -> None:
         else:
             adjusted[city.card(apple.rider)] = owed
     assert adjusted
+    for apple in city.apples(BadAppleKind.LATE_TAP_OFF):
+        adjusted[city.card(apple.rider)] = city.stored(apple.rider, apple.tap - 1)[0][2]
     booked = f"kind = 'adjust_up' AND status = {CorrectionStatus.BOOKED:d}"
     found = city.rows(f"SELECT card, delta_won FROM fare_corrections WHERE {booked}")  # noqa: S608
     assert dict(found) == adjusted
     assert len(found) == len(adjusted)
-    assert sorted(event.args["delta_won"] for event in city.events("Credits", "Adjusted")) == sorted(adjusted.values())
+    deltas = [event.args["delta_won"] for event in city.events("Credits", "Adjusted")]
+    assert sorted(won for won in deltas if won > 0) == sorted(adjusted.values())
 
 
 def over_cap(city: City) -> None:
@@ -193,6 +202,43 @@ def torn(city: City) -> None:
         assert city.of("fare_denied", "reason", apple.rider) == []
 
 
+def late_tap_off(city: City) -> None:
+    """Charged as missing, given back when the rear door's tap came, and the whole journey settled."""
+    returned = []
+    for apple in city.apples(BadAppleKind.LATE_TAP_OFF):
+        missing = city.stored(apple.rider, apple.tap - 1)[0][2]
+        [(seq, _, _, received_at)] = city.stored(apple.rider, apple.tap)
+        assert received_at >= day_start(SERVICE_DAY + REAR_DOOR_UPLOAD_DAYS)
+        booked = f"status = {CorrectionStatus.BOOKED:d}"
+        assert city.of("fare_corrections", "kind, delta_won", apple.rider, booked) == [
+            ("adjust_up", missing),
+            ("adjust_down", -missing),
+        ]
+        returned.append(-missing)
+        charged = sum(won for (won,) in city.of("fare_taps", "charge_won", apple.rider))
+        slot = city.account(apple.rider).slot
+        assert (slot.seq, slot.cum_won) == (seq, charged)
+    deltas = [event.args["delta_won"] for event in city.events("Credits", "Adjusted")]
+    assert sorted(won for won in deltas if won < 0) == sorted(returned)
+
+
+def late_clone(city: City) -> None:
+    """Its rides came when the card's day was settled: proven then, denied, and borne by the risk pool to the won."""
+    lost = 0
+    for apple in city.apples(BadAppleKind.LATE_CLONE):
+        times = [tap.time for tap in apple.twin]
+        rides = city.of("fare_taps", "charge_won, received_at", apple.rider, f"tap_time IN ({times[0]}, {times[1]})")
+        assert len(rides) == 2
+        assert all(received_at >= LATE for _, received_at in rides)
+        assert city.of("fare_denied", "reason, lifted", apple.rider) == [("FRAUD", 0)]
+        slot = city.account(apple.rider).slot
+        assert (slot.status, slot.seq) == (FORKED, len(city.plan[apple.rider]))
+        lost += sum(won for won, _ in rides)
+    [covered] = [e.args["delta_won"] for e in city.events("Credits", "RiskPoolChanged") if e.args["delta_won"] < 0]
+    assert -covered == lost > 0
+    assert city.client.call("Credits", "totals")[3] == RISK_POOL_WON - lost
+
+
 TRACES: dict[BadAppleKind, Callable[[City], None]] = {
     BadAppleKind.REPLAYED_TAP: replayed,
     BadAppleKind.CLONED_CARD: cloned,
@@ -201,6 +247,8 @@ TRACES: dict[BadAppleKind, Callable[[City], None]] = {
     BadAppleKind.OVER_CAP: over_cap,
     BadAppleKind.FORGED_SIGNATURE: forged,
     BadAppleKind.TORN_TAP: torn,
+    BadAppleKind.LATE_TAP_OFF: late_tap_off,
+    BadAppleKind.LATE_CLONE: late_clone,
 }
 
 
@@ -233,6 +281,7 @@ def test_every_check_holds_and_every_batch_is_settled(city: City) -> None:
         "conservation.won",
         "conservation.fares",
         "splits",
+        "risk_pool",
         "conservation.lots",
         "consents",
         "books",
