@@ -34,6 +34,7 @@ $(VENV)/.ready: pyproject.toml requirements.lock scripts/setup.sh
 
 servers:
 	sh scripts/servers.sh
+	PY=$(PY) sh scripts/engines.sh
 
 demo: setup
 	$(BIN)/dure --data $(DURE_DATA) demo
@@ -69,4 +70,4 @@ lock: setup
 	$(BIN)/pip-compile --quiet --strip-extras --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --no-header --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) $(DURE_DATA) bench.json soak.json build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .engines $(DURE_DATA) bench.json soak.json build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

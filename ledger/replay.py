@@ -1,7 +1,7 @@
 """Executes a whole chain again from genesis, with nothing but its blocks: `python -m ledger.replay DIRECTORY`.
 
-Three ways: our two engines with every step of chain/rules.py, and `py-evm`, which is that library's own import of
-blocks without any override. All must reach the head that the directory has.
+Our two engines with every step of chain/rules.py; `py-evm`, which is that library's own import of blocks without any
+override; `geth` and `eels`, programs that we did not write. All must reach the head that the directory has.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from eth_utils.exceptions import ValidationError
 from contracts.errors import DureError
 from ledger.chain import genesis
 from ledger.engines import DIRECT, STOCK
+from ledger.engines.foreign.judges import JUDGES, ask
 from ledger.errors import BlockResultError
 from ledger.node import Node
 from ledger.reader import Reader
@@ -49,8 +51,11 @@ def replay(source: Reader, engine: str, last: int | None = None) -> Replayed:
     """
     began = time.perf_counter()
     end = source.head.number if last is None else last
-    reached = _by_py_evm(source, end) if engine == PY_EVM else _by_engine(source, engine, end)
     wanted = source.header(end).hash
+    if engine in JUDGES:
+        reached = _by_judge(source, engine, end)
+    else:
+        reached = _by_py_evm(source, end) if engine == PY_EVM else _by_engine(source, engine, end)
     if reached != wanted:
         raise BlockResultError(f"block {end} comes out as 0x{reached.hex()}, the chain has 0x{wanted.hex()}")
     blocks = [source.block(number) for number in range(1, end + 1)]
@@ -81,11 +86,23 @@ def _by_py_evm(source: Reader, end: int) -> bytes:
     return bytes(chain.get_canonical_head().hash)
 
 
+def _by_judge(source: Reader, engine: str, end: int) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="dure-replay-") as scratch:
+        beginning, chain = Path(scratch, "genesis.json"), Path(scratch, "chain.rlp")
+        beginning.write_bytes(source.archive.genesis)
+        with chain.open("wb") as file:
+            for number in range(1, end + 1):
+                file.write(source.archive.block_record(number))
+        verdict = ask(engine, beginning, chain)
+    verdict.require(end, source.header(end).hash)
+    return verdict.head
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command: prints one JSON document; 0 if the roots agree."""
     parser = argparse.ArgumentParser(prog="python -m ledger.replay", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("directory", type=Path, help="data directory of a node")
-    parser.add_argument("--engine", choices=(DIRECT, STOCK, PY_EVM), default=STOCK)
+    parser.add_argument("--engine", choices=(DIRECT, STOCK, PY_EVM, *JUDGES), default=STOCK)
     parser.add_argument("--to", type=int, default=None, metavar="N", help="last block; default: the head")
     options = parser.parse_args(arguments)
     try:

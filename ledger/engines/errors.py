@@ -4,7 +4,9 @@ LedgerError
 └── EngineError               LEDGER-500  the engine cannot answer
     ├── TransactionRejected   LEDGER-501  not executable at this place of this block; the block is unharmed
     ├── StateMissing          LEDGER-502  the state lacks a node or a code (exit 4)
-    └── UnknownEngine         LEDGER-503  no engine of that name (exit 2)
+    ├── UnknownEngine         LEDGER-503  no engine of that name (exit 2)
+    ├── EngineMissing         LEDGER-504  an engine that is not ours is not installed (exit 3)
+    └── EngineFailed          LEDGER-505  such an engine ended without an answer (exit 3)
 """
 
 from __future__ import annotations
@@ -40,6 +42,24 @@ class UnknownEngine(EngineError):
     """There is no engine of that name."""
 
     code = "LEDGER-503"
-    do = "Choose `direct` or `stock`."
+    do = "Choose one that the message names."
     ko = "그런 실행 엔진이 없습니다."
     exit_code = 2
+
+
+class EngineMissing(EngineError):
+    """The engine is not installed."""
+
+    code = "LEDGER-504"
+    do = "Run `make servers`, which builds geth and installs EELS into .engines/."
+    ko = "실행 엔진이 설치되어 있지 않습니다."
+    exit_code = 3
+
+
+class EngineFailed(EngineError):
+    """The engine ended without an answer."""
+
+    code = "LEDGER-505"
+    do = "Run the command that the message names by hand; it is no verdict on the chain."
+    ko = "실행 엔진이 답하지 않았습니다."
+    exit_code = 3
