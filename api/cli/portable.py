@@ -105,6 +105,7 @@ def _sources(data: Path) -> Iterator[list[LeafSource]]:
     """The services that hold leaves in this data directory."""
     from services.database import open_database
     from services.fares.portable_leaves import FareLeaves
+    from services.vouchers.portable_leaves import GrantLeaves
 
     database = data / "services.db"
     if not database.is_file():
@@ -112,7 +113,7 @@ def _sources(data: Path) -> Iterator[list[LeafSource]]:
         return
     engine = open_database(f"sqlite:///{database}")
     try:
-        yield [FareLeaves(engine)]
+        yield [FareLeaves(engine), GrantLeaves(engine)]
     finally:
         engine.dispose()
 

@@ -19,11 +19,13 @@ from ledger.node import Node
 from ledger.portable import contents
 from ledger.portable.container import ContainerWriter, Entry, directory, local_header
 from ledger.portable.errors import PortableError, PortableLeavesError, TrustSelfDeclared
+from ledger.portable.leaves import LeafSource
 from ledger.portable.taking import take
 from ledger.portable.writer import export
 from ledger.reader import Reader
 from services.database import open_database
 from services.fares.portable_leaves import FareLeaves
+from services.vouchers.portable_leaves import GrantLeaves
 from tests.ledger.chains import GENESIS_S, make, open_config
 from tests.ledger.portable.forging import check, enclosed_trust, entries_of, packed
 
@@ -36,21 +38,21 @@ def demo(finished_demo: Path) -> Iterator[Reader]:
 
 
 @pytest.fixture(scope="module")
-def services(finished_demo: Path) -> Iterator[list[FareLeaves]]:
+def services(finished_demo: Path) -> Iterator[list[LeafSource]]:
     engine = open_database(f"sqlite:///{finished_demo / 'services.db'}")
-    yield [FareLeaves(engine)]
+    yield [FareLeaves(engine), GrantLeaves(engine)]
     engine.dispose()
 
 
 @pytest.fixture(scope="module")
-def opened(demo: Reader, services: list[FareLeaves], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def opened(demo: Reader, services: list[LeafSource], tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The demo with its leaves open."""
     path = tmp_path_factory.mktemp("open") / "demo.dure"
     export(demo, path, sources=services, open_leaves=True)
     return path.read_bytes()
 
 
-def test_the_same_chain_gives_the_same_bytes(demo: Reader, services: list[FareLeaves], tmp_path: Path) -> None:
+def test_the_same_chain_gives_the_same_bytes(demo: Reader, services: list[LeafSource], tmp_path: Path) -> None:
     for name in "ab":
         export(demo, tmp_path / name, sources=services)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -58,7 +60,7 @@ def test_the_same_chain_gives_the_same_bytes(demo: Reader, services: list[FareLe
 
 
 def test_leaves_are_withheld_unless_asked_for(
-    demo: Reader, services: list[FareLeaves], opened: bytes, tmp_path: Path
+    demo: Reader, services: list[LeafSource], opened: bytes, tmp_path: Path
 ) -> None:
     done = export(demo, tmp_path / "closed.dure", sources=services)
     closed = (tmp_path / "closed.dure").read_bytes()
@@ -98,7 +100,10 @@ def test_without_trust_nothing_is_written(opened: bytes, tmp_path: Path) -> None
 
 def test_rewritten_leaves_are_found(opened: bytes) -> None:
     entries = entries_of(opened)
-    for name in [name for name in entries if name.startswith(contents.LEAVES)]:
+    names = [name for name in entries if name.startswith(contents.LEAVES)]
+    trees = ("Fares.journeys", "Fares.records", "Vouchers.source")
+    assert names == [f"{contents.LEAVES}{tree}.jsonl" for tree in trees]
+    for name in names:
         lines = [json.loads(line) for line in entries[name].splitlines()]
         full = next(line for line in lines if len(line["leaves"]) > 1)
         first = full["leaves"][0]["bytes"]
