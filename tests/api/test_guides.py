@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from services.fares.adjustments import Adjustments
+from services.fares.closing import DayClosing
+from services.fares.settlement import Settlement
 from tests.services.demo.runs import RIDERS, SEED
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +56,17 @@ def test_a_guides_commands_work(guide: Path, tmp_path: Path, finished_demo: Path
 
 def test_every_guide_has_commands() -> None:
     assert [guide.name for guide in GUIDES if not blocks(guide)] == []
+
+
+def test_the_operators_timetable_names_functions_that_there_are() -> None:
+    """Each call of the table is one of a clearing house's."""
+    rows = re.findall(
+        r"^\| (`\w+\([^|]*?) \|", (ROOT / "docs/guides/operator.md").read_text("utf-8"), flags=re.MULTILINE
+    )
+    named = {name for row in rows for name in re.findall(r"`(\w+)\(", row)}
+    assert {"expire_suspense", "cover_losses", "return_missing_tap_offs", "close_day"} <= named
+    house = (Settlement, DayClosing, Adjustments)
+    assert {name for name in named if not any(callable(getattr(one, name, None)) for one in house)} == set()
 
 
 def test_what_readme_offers_next_works(tmp_path: Path, finished_demo: Path) -> None:
