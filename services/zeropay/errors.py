@@ -5,7 +5,6 @@ ServiceError
     ├── UnbalancedError           ZEROPAY-101  an entry whose lines do not add up to 0
     ├── WonError                  ZEROPAY-102  an amount that is negative or more than there is
     ├── FeeError                  ZEROPAY-103  no such tier of merchant fees
-    ├── CalendarError             ZEROPAY-104  a date for which no holidays are known
     ├── SplitError                ZEROPAY-105  shares of operators that differ from what was paid
     └── PayoutError               ZEROPAY-201  an operator cannot be paid out
 """
@@ -46,15 +45,6 @@ class FeeError(ZeropayError):
     do = "Use a tier of services/zeropay/rules.py."
     ko = "수수료 구간이 없습니다."
     exit_code = 2
-
-
-class CalendarError(ZeropayError):
-    """No holidays are known for this date."""
-
-    code = "ZEROPAY-104"
-    do = "Add the year to services/zeropay/data/holidays.csv with its source."
-    ko = "이 날짜의 공휴일 자료가 없습니다."
-    exit_code = 3
 
 
 class SplitError(ZeropayError):

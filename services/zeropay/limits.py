@@ -9,5 +9,3 @@ MAX_LINE_WON: Final = (1 << 40) - 1
 # Lines of one entry: a guarantor collects the day in one sum (money.md §1), two lines a rider; all of Seoul's cards are
 # 4.6 million.
 MAX_LINES_PER_ENTRY: Final = 10_000_000
-# Ten years of calendar are 3,653 days; a search for the next business day that passes 30 has no data.
-MAX_DAYS_TO_BUSINESS: Final = 30

@@ -18,9 +18,9 @@ from sqlmodel import Session, col, func, select
 from ledger.client import Client
 from services.bank.rules import batches
 from services.bank.service import Bank
+from services.business_days import is_business_day, next_business_day
 from services.days import DAY_S, KST_OFFSET_S, date_of, kst_date_at
 from services.outbox import ItemStatus, Outbox
-from services.zeropay.calendar import is_business_day, payout_date
 from services.zeropay.errors import PayoutError
 from services.zeropay.rules import Line, entry
 from services.zeropay.tables import ZeropayEntry, ZeropayLine, ZeropayPayout
@@ -77,7 +77,7 @@ class SettlementBooks:
 
 def due_on(service_day: int) -> date:
     """The business day on which a service day's released credits are paid (D+1)."""
-    return payout_date(date_of(service_day))
+    return next_business_day(date_of(service_day))
 
 
 class Payouts:

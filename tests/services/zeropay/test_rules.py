@@ -1,16 +1,15 @@
-"""Fees, the hybrid example of zeropay.md §8, netting and business days."""
+"""Fees, the hybrid example of zeropay.md §8, and netting."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.zeropay import calendar, rules
-from services.zeropay.errors import CalendarError, FeeError, SplitError, UnbalancedError, WonError, ZeropayError
+from services.zeropay import rules
+from services.zeropay.errors import FeeError, SplitError, UnbalancedError, WonError, ZeropayError
 
 
 @pytest.mark.parametrize(
@@ -99,8 +98,6 @@ MUST_FAIL: dict[str, tuple[type[ZeropayError], Callable[[], object]]] = {
     "negative refund": (WonError, lambda: rules.net_day(0, -1, 0, 0)),
     "positive carry": (WonError, lambda: rules.net_day(0, 0, 1, 0)),
     "negative claim": (WonError, lambda: rules.net_positions([("a", "b", -1)])),
-    "year without holidays": (CalendarError, lambda: calendar.is_business_day(date(2031, 1, 2))),
-    "the table ends": (CalendarError, lambda: calendar.next_business_day(date(2026, 12, 31))),
 }
 
 
@@ -109,30 +106,3 @@ def test_must_fail(fault: str) -> None:
     error, call = MUST_FAIL[fault]
     with pytest.raises(error):
         call()
-
-
-@pytest.mark.parametrize(
-    ("service_date", "paid"),
-    [
-        (date(2025, 10, 15), date(2025, 10, 16)),
-        (date(2025, 10, 17), date(2025, 10, 20)),
-        (date(2025, 10, 2), date(2025, 10, 10)),
-        (date(2025, 4, 30), date(2025, 5, 2)),
-        (date(2025, 5, 2), date(2025, 5, 7)),
-        (date(2025, 6, 2), date(2025, 6, 4)),
-        (date(2026, 7, 16), date(2026, 7, 20)),
-        (date(2025, 12, 31), date(2026, 1, 2)),
-    ],
-    ids=[
-        "Wednesday",
-        "Friday",
-        "Chuseok week",
-        "Labour Day",
-        "Children's Day",
-        "election",
-        "Constitution Day",
-        "new year",
-    ],
-)
-def test_payout_is_the_next_business_day(service_date: date, paid: date) -> None:
-    assert calendar.payout_date(service_date) == paid

@@ -1,4 +1,4 @@
-"""Business days of Korean banks (data/README.md): payouts are D+1, weekends and holidays pile up (zeropay.md §7)."""
+"""Business days in Korea (data/README.md): what is due on one waits over weekends and holidays (zeropay.md §7)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,27 @@ import csv
 from datetime import date, timedelta
 from functools import lru_cache
 from importlib import resources
+from typing import Final
 
-from services.zeropay.errors import CalendarError
-from services.zeropay.limits import MAX_DAYS_TO_BUSINESS
+from services.errors import ServiceError
+
+# The longest row of closed days is seven (Chuseok of 2025); a search that passes 30 has no data.
+_MAX_DAYS_TO_BUSINESS: Final = 30
+
+
+class CalendarError(ServiceError):
+    """No holidays are known for this date."""
+
+    code = "SERVICE-030"
+    do = "Add the year to services/data/holidays.csv with its source."
+    ko = "이 날짜의 공휴일 자료가 없습니다."
+    exit_code = 3
 
 
 @lru_cache(maxsize=1)
 def holidays() -> dict[date, str]:
     """Closed days that are no weekend of their own, with their Korean names."""
-    text = resources.files("services.zeropay").joinpath("data/holidays.csv").read_text("utf-8")
+    text = resources.files("services.data").joinpath("holidays.csv").read_text("utf-8")
     return {date.fromisoformat(row["date"]): row["name_ko"] for row in csv.DictReader(text.splitlines())}
 
 
@@ -32,13 +44,15 @@ def is_business_day(day: date) -> bool:
 
 def next_business_day(day: date) -> date:
     """The first business day after `day`. Raises CalendarError where the table ends before it."""
-    for ahead in range(1, MAX_DAYS_TO_BUSINESS):
+    for ahead in range(1, _MAX_DAYS_TO_BUSINESS):
         after = day + timedelta(days=ahead)
         if is_business_day(after):
             return after
-    raise CalendarError(f"no business day within {MAX_DAYS_TO_BUSINESS} days of {day}")
+    raise CalendarError(f"no business day within {_MAX_DAYS_TO_BUSINESS} days of {day}")
 
 
-def payout_date(service_date: date) -> date:
-    """When a service day's released credits are paid out: the first business day after it (D+1)."""
-    return next_business_day(service_date)
+def business_day_after(day: date, count: int) -> date:
+    """The `count`-th business day after `day`, which itself does not count. Raises CalendarError."""
+    for _ in range(count):
+        day = next_business_day(day)
+    return day
