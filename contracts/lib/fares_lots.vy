@@ -77,7 +77,9 @@ def draw(card: uint256, live: uint256, day: uint256, wanted: uint256) -> uint256
         room = unsafe_sub(room, (word >> 32) & M32)
     else:
         word = (word & ~order.USED) | (day << 64)
-    take: uint256 = min(min(wanted, word & M32), room)
+    take: uint256 = min(wanted, word & M32)
+    if take > room:
+        take = room
     if take != 0:
         store.cards[card][place] = unsafe_sub(unsafe_add(word, take << 32), take)
     return take

@@ -75,7 +75,8 @@ def settle(
     today: uint256 = clock.today()
     oldest: uint256 = today - WINDOW_DAYS  # last day of the oldest cards that are still settled
     parts: uint256[8] = empty(uint256[8])
-    leaves: bytes32[256] = empty(bytes32[256])
+    nodes: bytes32[256] = empty(bytes32[256])  # of the records tree, each over two leaves
+    left: bytes32 = empty(bytes32)
     sums: uint256 = 0  # lanes of 32 bits, as in a record
     paid: uint256 = 0  # voucher, balance, guarantor, suspense in 64 bits each, as in a leaf
     refused: uint256 = 0
@@ -185,7 +186,7 @@ def settle(
             refused = unsafe_add(refused, 1)
             increase *= convert(increase <= state[3], uint256)
             own_increase *= convert(own_increase <= state[4], uint256)
-        leaves[at] = keccak256(
+        leaf: bytes32 = keccak256(
             concat(
                 0x00,
                 convert((state[1] << 96) | (state[2] << 64) | (state[9] << 48) | (failed << 32) | state[10], bytes32),
@@ -194,7 +195,13 @@ def settle(
                 digest,
             )
         )
+        if at & 1 == 0:
+            left = leaf
+        else:
+            nodes[at >> 1] = keccak256(concat(0x01, left, leaf))
         at = unsafe_add(at, 1)
+    if at & 1 != 0:
+        nodes[at >> 1] = left
     for word: uint256 in foregone:
         log IFares.Foregone(
             batch=convert(number, uint64),
@@ -202,7 +209,8 @@ def settle(
             foregone_won=convert(word >> 16, uint64),
         )
     store.lots_won -= paid >> 192
-    self._finish(number, house, service_day, table, sums, paid, parts, leaves, at, refused, journeys_root, journeys_size)
+    root: bytes32 = trees.root(nodes, (at + 1) >> 1)
+    self._finish(number, house, service_day, table, sums, paid, parts, root, at, refused, journeys_root, journeys_size)
     return convert(number, uint64)
 
 
@@ -274,7 +282,8 @@ def settle_fork(service_day: uint16, table: uint256, records: DynArray[IFares.Re
             )
         )
         at += 1
-    self._finish(number, house, service_day, table, sums, paid, parts, leaves, at, refused, EMPTY_SHA256, 0)
+    root: bytes32 = trees.root(leaves, at)
+    self._finish(number, house, service_day, table, sums, paid, parts, root, at, refused, EMPTY_SHA256, 0)
     return convert(number, uint64)
 
 
@@ -345,7 +354,7 @@ def _finish(
     sums: uint256,
     paid: uint256,
     parts: uint256[8],
-    leaves: bytes32[256],
+    root: bytes32,
     size: uint256,
     refused: uint256,
     journeys_root: bytes32,
@@ -355,7 +364,6 @@ def _finish(
     @notice Totals, commitment and the batch's one event.
     """
     store.purses_won -= (paid >> 128) & M64
-    root: bytes32 = trees.root(leaves, size)
     log IFares.Settled(
         batch=convert(number, uint64),
         clearing_house=convert(house, uint16),

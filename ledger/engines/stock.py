@@ -41,16 +41,24 @@ class StockState(CancunState):
 
 
 class Overlay(BaseAtomicDB):
-    """Nodes for py-evm to read, and a dictionary for what it writes."""
+    """Nodes for py-evm to read, and a dictionary for what it writes.
+
+    py-evm asks for a trie's upper nodes again with every slot; what was read stays here while the block lasts, whose
+    gas bounds how much that can be.
+    """
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
+        self._read: dict[bytes, bytes] = {}
         self.new: dict[bytes, bytes] = {}
 
     def __getitem__(self, key: bytes) -> bytes:
-        value = self.new.get(key) or self._nodes.get(key)
+        value = self.new.get(key) or self._read.get(key)
         if value is None:
-            raise KeyError(key)
+            value = self._nodes.get(key)
+            if value is None:
+                raise KeyError(key)
+            self._read[key] = value
         return value
 
     def __setitem__(self, key: bytes, value: bytes) -> None:

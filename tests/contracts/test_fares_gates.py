@@ -66,10 +66,10 @@ def next_day(number: int) -> SettlementRecord:
 
 
 GATES: list[tuple[str, int, Callable[[int], SettlementRecord], int, int]] = [
-    ("balance, first day", 0, first_day, 800, 14_000),
-    ("balance, next day", 0, next_day, 800, 14_000),
-    ("one lot, first day", K, first_day, 1_110, 20_000),
-    ("one lot, next day", K, next_day, 1_110, 20_000),
+    ("balance, first day", 0, first_day, 780, 13_800),
+    ("balance, next day", 0, next_day, 780, 13_800),
+    ("one lot, first day", K, first_day, 1_085, 19_800),
+    ("one lot, next day", K, next_day, 1_085, 19_800),
 ]
 
 
