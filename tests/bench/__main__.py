@@ -42,6 +42,17 @@ def machine() -> dict[str, Any]:
     }
 
 
+def plain_loop_s() -> float:
+    """Process time of ten million turns of plain Python, best of three: by it figures of a shared machine compare."""
+    best = float("inf")
+    for _ in range(3):
+        start, total = time.process_time(), 0
+        for number in range(10_000_000):
+            total += number & 7
+        best = min(best, time.process_time() - start)
+    return round(best, 3)
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -76,6 +87,7 @@ def run(only: list[str], out: Path) -> None:
         start = time.perf_counter()
         measured: dict[str, Any] = importlib.import_module(f"tests.bench.bench_{name}").run(_say)
         measured["took_s"] = round(time.perf_counter() - start, 1)
+        measured["plain_loop_s"] = plain_loop_s()
         figures["benches"][name] = measured
         figures["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         out.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
