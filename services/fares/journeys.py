@@ -162,14 +162,15 @@ def tap_off(
     stop: str,
     line: str,
     metres: int,
+    sections: tuple[str, ...] = (),
     tariffs: Tariffs = TARIFFS,
 ) -> Charge:
     """Price a tap-off. `metres` are those of the leg: the shortest network distance from the entry (last.stop) on
-    rail, in-stop to out-stop along the route on a bus. No surcharged section is ridden: the network has no distances of
-    lines that have them, and `quote` alone prices those (fares.md §7, §12).
+    rail, in-stop to out-stop along the route on a bus; `sections` the surcharged ones that its gates tell
+    (sections.rail_ride, fares.md §7).
 
     Raises OutBeforeInError unless the last tap is a tap-on of this mode and bus route, ClockError where `time` lies
-    before it, DistanceError.
+    before it, DistanceError, FareNotInTablesError for a section that the tables have no price of.
     """
     if last is None or last.kind != "IN":
         raise OutBeforeInError("the card has no open leg")
@@ -196,7 +197,7 @@ def tap_off(
     owed = -before.pending_won
     if not stands_alone(mode, rider_class):
         rise = _counted_off(tariff, rider_class, after) - counted
-        owed += rise + tariff.premium_won(mode, rider_class, metres)
+        owed += rise + tariff.premium_won(mode, rider_class, metres, sections)
     charge = max(0, owed)
     state = _settled(after, before.taken_won + charge, charge - owed)
     return Charge(charge, 0, 0, state, tariff.id, rider_class)

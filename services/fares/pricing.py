@@ -66,7 +66,8 @@ class Journey:
 
     `penalty_won` is collected for a missing tap-off of the journey before, whose operator is `penalty_operator`;
     `premiums` are (operator, won) within `extra_won`; `adjust_won` ≤ 0 is what clearing gives back; `unsure` names
-    the rows that stand on memory alone; `foregone_won` is what an ADULT would have paid for a free rail leg.
+    the rows that stand on memory alone; `foregone_won` is what an ADULT would have paid for a free rail leg, of which
+    `foregone_premiums` are the companies' of surcharged sections.
     """
 
     tariff: str
@@ -81,6 +82,7 @@ class Journey:
     rules: tuple[Rule, ...]
     missing_out_won: int
     foregone_won: int = 0
+    foregone_premiums: tuple[tuple[str, int], ...] = ()
     unsure: tuple[str, ...] = ()
 
     @property
@@ -212,6 +214,7 @@ def _journey(group: _Group, rider_class: RiderClass, media: Media, owed: int, ow
             on_won, off_won = on_won + off_won, 0
         priced.append(PricedLeg(leg, bases[count - 1], on_won, off_won))
     last = priced[-1]
+    foregone = _foregone(first, rider_class, tariff)
     missing = last.leg.off is None and last.leg.mode in BUSES and len(legs) > 1
     return Journey(
         tariff=tariff.id,
@@ -225,7 +228,8 @@ def _journey(group: _Group, rider_class: RiderClass, media: Media, owed: int, ow
         premiums=tuple(premiums),
         rules=_rules(group, rider_class, discount, distance, owed),
         missing_out_won=penalty_won(last.base_won, last.on_won) if missing else 0,
-        foregone_won=_foregone_won(first, rider_class, tariff),
+        foregone_won=foregone.total_won if foregone else 0,
+        foregone_premiums=foregone.premiums if foregone else (),
         unsure=tuple(
             f"{leg.mode.name} {rider_class.name} {media.value} {row.won} won [{row.source}]"
             for leg, row in zip(legs, rows, strict=True)
@@ -273,9 +277,8 @@ def _rules(
     return tuple(sorted(found, key=_ORDER.__getitem__))
 
 
-def _foregone_won(leg: Leg, rider_class: RiderClass, tariff: Tariff) -> int:
-    """What an ADULT would have paid by card for a free rail leg, surcharged sections included."""
+def _foregone(leg: Leg, rider_class: RiderClass, tariff: Tariff) -> Journey | None:
+    """A free rail leg as an ADULT would have paid it by card, surcharged sections included; None of other legs."""
     if not rides_free(leg.mode, rider_class):
-        return 0
-    group = _Group(tariff, [leg], [])
-    return _journey(group, RiderClass.ADULT, Media.CARD, 0, "").total_won
+        return None
+    return _journey(_Group(tariff, [leg], []), RiderClass.ADULT, Media.CARD, 0, "")

@@ -34,6 +34,7 @@ from services.fares.limits import (
 from services.fares.network import GTX_NETWORK, NETWORK, SEOUL_METRO, Network, Station
 from services.fares.pricing import Journey, Leg, Priced, PricedLeg, price
 from services.fares.rules import UNKNOWN_PLACE, is_rail
+from services.fares.sections import sections_between
 from services.fares.splits import Policy, split
 from services.fares.tariff import Media, section_of
 
@@ -241,7 +242,8 @@ def _times(row: Mapping[str, Any], what: str, clock: int | None) -> tuple[int, i
 
 
 def _rail_leg(row: Mapping[str, Any], mode: Mode, on: int, off: int | None, what: str) -> Leg:
-    """A rail leg by its stations or by its metres; by metres alone it is Seoul Metro's (fares.md §12)."""
+    """A rail leg by its stations or by its metres; by metres alone it is Seoul Metro's (fares.md §12). The
+    sections are those that the document names; where it is silent, those that the two gates tell."""
     _known_keys(row, _RAIL_KEYS | ({"surcharges"} if mode is Mode.SUBWAY else set()), what)
     network = GTX_NETWORK if mode is Mode.GTX else NETWORK
     entry = NETWORK.station(_text(row["from"], f"{what}: from")) if "from" in row else None
@@ -265,6 +267,8 @@ def _rail_leg(row: Mapping[str, Any], mode: Mode, on: int, off: int | None, what
             exit=(exit_.place or UNKNOWN_PLACE) if exit_ else UNKNOWN_PLACE,
             sections=sections,
         )
+    if mode is Mode.SUBWAY and "surcharges" not in row:
+        sections = sections_between(entry, exit_)
     return _between(mode, on, off, network, (entry, exit_), given, sections, what)
 
 

@@ -39,9 +39,9 @@ from services.fares.limits import (
     OFFLINE_SUM_WON,
     PASS_BACK_S,
 )
-from services.fares.network import GTX_NETWORK, NETWORK
 from services.fares.reader_store import Kept, ReaderStore
 from services.fares.rules import is_rail, own_part_won
+from services.fares.sections import rail_ride
 from services.fares.uploads import (
     ReaderHead,
     encode_certificate,
@@ -145,7 +145,7 @@ class Reader:
 
         stop, metres: of a bus, where it stands and what the leg measured along its route (tap-off). Raises
         SignedTapError, ReaderError, FareError; of these NoPathError where the network has no distance between tap-on
-        and tap-off, as on lines with surcharged sections (fares.md §7, §12).
+        and tap-off (fares.md §12), FareNotInTablesError where the tables have no price of a surcharged section (§7).
         """
         if not self.certificate.valid_from <= now <= self.certificate.valid_to:
             raise ReaderExpiredError(f"this reader's certificate ran out at {self.certificate.valid_to}")
@@ -210,8 +210,9 @@ class Reader:
             )
         if last is None or last.tap.kind != "IN" or last.tap.mode is not gate.mode:
             raise OutBeforeInError("the card has no open leg that could end here")
+        sections: tuple[str, ...] = ()
         if is_rail(gate.mode):
-            metres = self._rail_metres(last.tap)
+            metres, sections = rail_ride(gate.mode, _rail_place(last.tap), _rail_place(gate))
         return tap_off(
             last.tap,
             time=now,
@@ -220,13 +221,8 @@ class Reader:
             stop=stop or gate.stop,
             line=gate.line,
             metres=metres,
+            sections=sections,
         )
-
-    def _rail_metres(self, entry: Tap) -> int:
-        network = GTX_NETWORK if self.gate.mode is Mode.GTX else NETWORK
-        origin = network.station(f"{entry.stop}:{entry.line}" if entry.line else entry.stop)
-        here = network.station(f"{self.gate.stop}:{self.gate.line}" if self.gate.line else self.gate.stop)
-        return network.shortest(origin, here).metres
 
     def _check_ceilings(self, presentation: Presentation, kind: TapKind, charge: Charge, now: int) -> None:
         last, certificate = presentation.last, presentation.certificate
@@ -332,6 +328,10 @@ class Reader:
     def acknowledge(self, next_index: int) -> None:
         """Clearing has everything before `next_index` on its disk; it may be forgotten here."""
         self._store.forget(self.address, next_index)
+
+
+def _rail_place(gate: Tap | Gate) -> str:
+    return f"{gate.stop}:{gate.line}" if gate.line else gate.stop
 
 
 def _joins(chosen: dict[bytes, bytes], signature: bytes, store: ReaderStore) -> bool:

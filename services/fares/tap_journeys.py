@@ -22,6 +22,7 @@ from services.fares.network import GTX_NETWORK, NETWORK
 from services.fares.operators import OPERATORS
 from services.fares.pricing import Journey, Leg, PricedLeg, price
 from services.fares.rules import is_rail
+from services.fares.sections import sections_between
 from services.fares.splits import DEFAULT_POLICY, largest_remainder, split
 from services.fares.tariff import TARIFFS
 from wallets.taps import Tap
@@ -209,8 +210,12 @@ def _foregone(journey: Journey) -> dict[str, int]:
     if not journey.foregone_won:
         return {}
     operators = journey.legs[0].leg.operators
-    shares = largest_remainder(journey.foregone_won, [metres for _, metres in operators])
-    return {operator: won for (operator, _), won in zip(operators, shares, strict=True) if won}
+    integrated_won = journey.foregone_won - sum(won for _, won in journey.foregone_premiums)
+    shares = largest_remainder(integrated_won, [metres for _, metres in operators])
+    found = {operator: won for (operator, _), won in zip(operators, shares, strict=True) if won}
+    for operator, won in journey.foregone_premiums:
+        found[operator] = found.get(operator, 0) + won
+    return found
 
 
 def _legs(taps: Sequence[StoredTap]) -> tuple[list[Leg], dict[str, int]]:
@@ -258,6 +263,7 @@ def _leg(entry: Tap, exit_: Tap | None, organisations: dict[str, int]) -> Leg:
         path.operators,
         entry=place,
         exit=place_of(exit_.mode, exit_.stop, exit_.line),
+        sections=sections_between(start, end),
         tag_in=network.gate_operator(start, path.lines[0] if path.lines else ""),
         lines=path.lines,
         basis=path.basis,

@@ -1,16 +1,17 @@
 """The public tariff as a wallet asks it: each tap priced again by the rules that readers use (wallets.card.Pricing).
 
 What a wallet cannot know it takes from the tap: where it was made and when, and how far a bus measured its leg
-(money.md §2). Metres on rail it takes from the network, so that a gate cannot lengthen a ride.
+(money.md §2). Metres on rail it takes from the network and surcharged sections from the two gates, so that a gate can
+neither lengthen a ride nor add a section to it.
 """
 
 from __future__ import annotations
 
-from contracts.codes import Mode, RiderClass
+from contracts.codes import RiderClass
 from contracts.messages import CardCertificate
 from services.fares.journeys import Charge, tap_off, tap_on
-from services.fares.network import GTX_NETWORK, NETWORK
 from services.fares.rules import is_rail, own_part_won
+from services.fares.sections import rail_ride
 from wallets.card import Price
 from wallets.presentation import SignedTap
 from wallets.taps import Tap
@@ -43,6 +44,7 @@ def _on(certificate: CardCertificate, last: SignedTap | None, tap: Tap) -> Charg
 
 def _off(last: SignedTap | None, tap: Tap) -> Charge:
     before = last.tap if last else None
+    metres, sections = _ride(before, tap) if before else (0, ())
     return tap_off(
         before,
         time=tap.time,
@@ -50,15 +52,15 @@ def _off(last: SignedTap | None, tap: Tap) -> Charge:
         route=tap.route,
         stop=tap.stop,
         line=tap.line,
-        metres=_leg_metres(before, tap) if before else 0,
+        metres=metres,
+        sections=sections,
     )
 
 
-def _leg_metres(before: Tap, tap: Tap) -> int:
+def _ride(before: Tap, tap: Tap) -> tuple[int, tuple[str, ...]]:
     if not is_rail(tap.mode):
-        return tap.journey.metres - before.journey.metres
-    network = GTX_NETWORK if tap.mode is Mode.GTX else NETWORK
-    return network.shortest(network.station(_place(before)), network.station(_place(tap))).metres
+        return tap.journey.metres - before.journey.metres, ()
+    return rail_ride(tap.mode, _place(before), _place(tap))
 
 
 def _place(tap: Tap) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,21 +30,25 @@ MORNINGS = (
     "2025-10-15",
     "2025-10-18",
 )
+SECTIONS = ((), ("Sinsa-Gangnam",), ("Jeongja-Gwanggyo",), ("Gangnam-Jeongja", "Jeongja-Gwanggyo"))
 LATE = ("2024-05-01", "2025-10-15", "2025-10-15", "2025-10-18")
 MODES = [mode for mode in Mode if mode is not Mode.AIRPORT]
 
 
 @st.composite
-def days(draw: st.DrawFn) -> list[Leg]:
-    """One rider's legs, near the edges of every rule."""
-    morning = draw(st.sampled_from(LATE) | st.sampled_from(MORNINGS))
+def days(draw: st.DrawFn, surcharged: bool = False) -> list[Leg]:
+    """One rider's legs, near the edges of every rule; `surcharged`: some ride sections, on dates that price them."""
+    morning = draw(st.just("2025-10-15") if surcharged else st.sampled_from(LATE) | st.sampled_from(MORNINGS))
     modes = MODES if morning >= "2024-04" else [mode for mode in MODES if mode is not Mode.GTX]
     time = at(f"{morning} 04:00") + draw(
         st.sampled_from((0, 8_999, 9_000, 10_799, 10_800, 18_000, 59_000, 61_199, 72_000)) | st.integers(-7_200, 79_200)
     )
     legs: list[Leg] = []
     for _ in range(draw(st.integers(1, 9))):
-        legs.append(draw(rides(time, modes, legs[-1] if legs else None)))
+        leg = draw(rides(time, modes, legs[-1] if legs else None))
+        if surcharged and leg.mode is Mode.SUBWAY:
+            leg = replace(leg, sections=draw(st.sampled_from(SECTIONS)))
+        legs.append(leg)
         time = (legs[-1].off or legs[-1].on) + draw(
             st.sampled_from((-90, 0, 300, 600, 601, 900, 901, 1_800, 1_801, 3_600, 3_601, 259_200))
             | st.integers(-90, 300_000)
@@ -106,7 +112,16 @@ def tap_by_tap(legs: list[Leg], rider_class: RiderClass) -> list[tuple[Charge, C
         if leg.off is not None:
             seq += 1
             stop, line = gate_fields(leg.exit)
-            off = tap_off(last, time=leg.off, mode=leg.mode, route=leg.route, stop=stop, line=line, metres=leg.metres)
+            off = tap_off(
+                last,
+                time=leg.off,
+                mode=leg.mode,
+                route=leg.route,
+                stop=stop,
+                line=line,
+                metres=leg.metres,
+                sections=leg.sections,
+            )
             last, missing_out_won = tapped("OUT", leg, leg.off, leg.exit, off), off.missing_out_won
         charges.append((on, off))
     return charges
@@ -150,6 +165,12 @@ def check_both_forms(legs: list[Leg], rider_class: RiderClass) -> None:
 @settings(max_examples=400, deadline=None)
 @given(days(), st.sampled_from(RiderClass))
 def test_both_forms_take_the_same_won_at_every_tap(legs: list[Leg], rider_class: RiderClass) -> None:
+    check_both_forms(legs, rider_class)
+
+
+@settings(max_examples=200, deadline=None)
+@given(days(surcharged=True), st.sampled_from((RiderClass.ADULT, RiderClass.FREE, RiderClass.INFANT)))
+def test_both_forms_take_the_same_won_for_surcharged_sections(legs: list[Leg], rider_class: RiderClass) -> None:
     check_both_forms(legs, rider_class)
 
 
