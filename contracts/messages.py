@@ -239,6 +239,30 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class DisputeEvidence:
+    """What an operator says to a rider's dispute (zeropay.md §7.2): dispute is the digest of the FareDispute, document
+    the SHA-256 of what it shows."""
+
+    TYPE: ClassVar[bytes] = b"DisputeEvidence(bytes32 dispute,uint16 organisation,bytes32 document)"
+    TYPE_HASH: ClassVar[bytes] = keccak(TYPE)
+    DOMAIN: ClassVar[str] = "Dure Fares"
+
+    dispute: bytes
+    organisation: int
+    document: bytes
+
+    def digest(self, chain_id: int, fares: bytes) -> bytes:
+        """What a key of the operator signs: 32 bytes. Raises EncodingError where a field does not fit."""
+        struct = keccak(
+            self.TYPE_HASH
+            + _bytes32(self.dispute, "dispute")
+            + _uint(self.organisation, 16, "organisation")
+            + _bytes32(self.document, "document")
+        )
+        return typed_digest(domain_separator(self.DOMAIN, chain_id, fares), struct)
+
+
+@dataclass(frozen=True, slots=True)
 class Finality:
     """A word on the head of a chain (money.md §7, receipts.md §2): an authority's, or a witness's."""
 

@@ -14,6 +14,7 @@ from coincurve import PrivateKey
 
 from contracts.messages import CardCertificate, FareState
 from contracts.signatures import address_of, sign
+from wallets.disputes import DisputeCode, FareDispute
 from wallets.errors import CardError, InstancesSpent, NotDurable, SequenceTaken
 from wallets.journal import Batch, Journal
 from wallets.limits import MAX_CHARGE_WON, MAX_INSTANCE
@@ -47,12 +48,14 @@ class Pricing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A tap that the wallet prices differently. `charged` and `expected` hold what differs, by field name."""
+    """A tap that the wallet prices differently. `charged` and `expected` hold what differs, by field name; `document`
+    is the signed FareDispute for the clearing house, empty where the tap took nothing too much."""
 
     card: bytes
     seq: int
     charged: dict[str, int | str]
     expected: dict[str, int | str]
+    document: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +200,13 @@ class TransitCard:
         entry = self._journal.get(_STATE, self.address, seq)
         return decode_signed_tap(entry.body) if entry else None
 
-    def review(self, seq: int, pricing: Pricing) -> Dispute | None:
-        """Prices tap `seq` again by the public tariff; where it differs, writes down a dispute and returns it.
+    def review(self, seq: int, pricing: Pricing, now: int) -> Dispute | None:
+        """Prices tap `seq` again by the public tariff; where it differs, writes that down and returns it. Where the tap
+        took too much, the dispute is signed at once (money.md §2); `now`: the wallet's clock, UTC epoch seconds.
 
         Raises CardError where the card signed no such tap.
         """
-        signed = self.signed_tap(seq)
-        if signed is None:
-            raise CardError(f"card signed no tap {seq}")
+        signed = self._signed(seq)
         before = self.signed_tap(seq - 1)
         price = pricing(self.certificate, before, signed.tap)
         own_before = before.state.cum_own_won if before else 0
@@ -223,20 +225,47 @@ class TransitCard:
         differing = [name for name in charged if charged[name] != expected[name]]
         if not differing:
             return None
-        dispute = Dispute(
-            self.address, seq, {name: charged[name] for name in differing}, {name: expected[name] for name in differing}
-        )
         if self._journal.get(_DISPUTE, self.address, seq) is None:
-            body = json.dumps([dispute.charged, dispute.expected], ensure_ascii=False).encode()
-            self._journal.add_now(_DISPUTE, self.address, seq, body)
-        return dispute
+            found = [{name: each[name] for name in differing} for each in (charged, expected)]
+            self._journal.add_now(_DISPUTE, self.address, seq, json.dumps(found, ensure_ascii=False).encode())
+        over_won = signed.state.charge_won - price.charge_won
+        over_own_won = int(charged["own_won"]) - price.own_won
+        if over_won > 0:
+            self.dispute(seq, DisputeCode.REFUND_NOT_RECEIVED, over_won, now)
+        elif over_own_won > 0:
+            self.dispute(seq, DisputeCode.VOUCHER_REFUSED, over_own_won, now)
+        return next(dispute for dispute in self.disputes() if dispute.seq == seq)
+
+    def dispute(self, seq: int, code: DisputeCode, claimed_won: int, now: int) -> bytes:
+        """The signed dispute of tap `seq` for the clearing house, written down; for the same tap and code it is the one
+        of the first time. Raises CardError where the card signed no such tap, StatementError for what none can claim.
+        """
+        kind = f"{_DISPUTE}:{code.value}"
+        known = self._journal.get(kind, self.address, seq)
+        if known is not None:
+            return known.body
+        made = FareDispute(self.address, seq, self._digest(self._signed(seq).state), code, claimed_won, now)
+        document = made.document(made.sign(self._key, self._directory.chain_id))
+        self._journal.add_now(kind, self.address, seq, document)
+        return document
 
     def disputes(self) -> list[Dispute]:
-        """Every dispute this card opened, by sequence number."""
-        return [
-            Dispute(self.address, entry.number, *json.loads(entry.body))
-            for entry in self._journal.entries(_DISPUTE, self.address)
-        ]
+        """Every tap that this wallet found priced differently, by sequence number."""
+        documents: dict[int, bytes] = {}
+        for code in (DisputeCode.VOUCHER_REFUSED, DisputeCode.REFUND_NOT_RECEIVED):
+            kind = f"{_DISPUTE}:{code.value}"
+            documents |= {entry.number: entry.body for entry in self._journal.entries(kind, self.address)}
+        found = []
+        for entry in self._journal.entries(_DISPUTE, self.address):
+            charged, expected = json.loads(entry.body)
+            found.append(Dispute(self.address, entry.number, charged, expected, documents.get(entry.number, b"")))
+        return found
+
+    def _signed(self, seq: int) -> SignedTap:
+        signed = self.signed_tap(seq)
+        if signed is None:
+            raise CardError(f"card signed no tap {seq}")
+        return signed
 
     def _last(self, *, durable: bool) -> _Decoded | None:
         entry = self._journal.last(_STATE, self.address)

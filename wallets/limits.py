@@ -37,3 +37,4 @@ MAX_PARTY_LETTERS: Final = 64  # of a payee's or organisation's name: what a pho
 MAX_STATEMENT_BYTES: Final = 4_096  # twice the longest consent: a name of 64 letters thrice, two sentences, a signature
 MAX_CONSENT_DAYS: Final = 366  # a consent is read again once a year, or nobody remembers having given it
 MAX_DAILY_DEBIT_WON: Final = 1_000_000  # ten times MAX_TAP_WON: a day's fares above that are an error
+MAX_CLAIMED_WON: Final = MAX_TAP_WON * MAX_LEGS  # of a dispute: all that a journey can have charged (wallets/taps.py)

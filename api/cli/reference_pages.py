@@ -20,11 +20,12 @@ import typer
 from contracts import messages
 from contracts.client import ARTEFACTS, artefact
 from wallets.consents import ConsentWithdrawal, DebitConsent
+from wallets.disputes import FareDispute
 from wallets.statements import type_text
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = Path("docs/reference")
-CONSENTS: Final = (DebitConsent, ConsentWithdrawal)
+STATEMENTS: Final = (DebitConsent, ConsentWithdrawal, FareDispute)
 AGREEMENTS: Final = ("Organisations", "Won", "Vouchers", "Fares", "Credits")
 _WRITTEN: Final = "Written by `python -m api.cli.reference_pages`; do not edit."
 
@@ -162,11 +163,12 @@ def message_types() -> str:
         "all but finality's carry the chain id and the agreement's address. Signatures are r ‖ s ‖ v, 65 bytes, s in",
         "the lower half.",
         "Won takes `Permit` (EIP-2612) and `TransferWithAuthorization` (EIP-3009) in the domain `Dure Won`.",
-        "Consents are bound to Organisations and carry their sentences (docs/specification/zeropay.md §4.1).",
+        "Consents are bound to Organisations and carry their sentences (docs/specification/zeropay.md §4.1),",
+        "disputes to Fares with theirs (§7.2).",
         "What the messages stand for is told in docs/concepts/fares.md.",
     ]
     kinds: list[Any] = [made for made in vars(messages).values() if inspect.isclass(made)]
-    kinds = [*CONSENTS, *(made for made in kinds if made.__module__ == messages.__name__)]
+    kinds = [*STATEMENTS, *(made for made in kinds if made.__module__ == messages.__name__)]
     for made in sorted(kinds, key=lambda made: made.__name__):
         sentence = inspect.cleandoc(made.__doc__ or "").replace("\n\n", "\n").replace("\n", " ")
         domain = getattr(made, "DOMAIN", "Dure Finality")
@@ -175,7 +177,7 @@ def message_types() -> str:
 
 
 def _message_type(made: Any) -> str:
-    if made in CONSENTS:
+    if made in STATEMENTS:
         return type_text(made.KIND, made.FIELDS)
     kind: bytes = getattr(made, "TYPE", b"") or made.__name__.encode() + messages.Finality.FIELDS
     return kind.decode()

@@ -6,7 +6,7 @@ Each is stored before its transaction leaves, once per record and reason; `polic
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -29,7 +29,7 @@ from services.fares.splits import DEFAULT_POLICY, largest_remainder
 from services.fares.tables import Batch, Card, Clone, Correction, CorrectionStatus, Record, Tap
 from services.fares.tap_journeys import StoredTap
 
-__all__ = ["AdjustReason", "Adjustments", "Corrected"]
+__all__ = ["AdjustReason", "Adjustments", "Corrected", "added_won"]
 
 
 class AdjustReason(IntEnum):
@@ -41,6 +41,7 @@ class AdjustReason(IntEnum):
     GATE_FAULT = 4
     NOT_MY_RIDE = 5
     OVERCHARGED = 6
+    VOUCHER_REFUSED = 7
     LATE_TAP = 9
 
 
@@ -109,44 +110,123 @@ class Adjustments(Allocations):
         planned = []
         for up, record, tap, after in found:
             collected = after.tap_time - tap.tap_time <= RECEIVABLE_S
-            if (stored_tap(after).tap.kind == "OUT" or collected) and not self._given(record, late=True):
-                parts = {tap.operator: up.delta_won}
-                if tap.operator in table_of(self._chain_batch(record).table):
-                    planned.append(self._down(record, up.delta_won, 0, parts, AdjustReason.LATE_TAP))
+            given = self._given(record, added=True)
+            left = up.delta_won - given
+            due = left and (stored_tap(after).tap.kind == "OUT" or collected)
+            if due and tap.operator in table_of(self._chain_batch(record).table):
+                planned.append(self._down(record, left, given, {tap.operator: left}, AdjustReason.LATE_TAP))
         return self._send_each(planned, now=self._now())
 
-    def _given(self, record: Record, *, late: bool) -> int:
-        """Won that came back of a record: what was added for a late tap, or all else."""
-        with Session(self._engine) as session:
-            query = select(Correction).where(
-                Correction.record_id == record.id,
-                Correction.kind == "adjust_down",
-                Correction.status != CorrectionStatus.REFUSED,
-            )
-            rows = session.exec(query).all()
-        name = AdjustReason.LATE_TAP.name
-        return -sum(row.delta_won for row in rows if (json.loads(row.body)["reason"] == name) is late)
+    def _downs(self, record: Record) -> Sequence[Correction]:
+        with Session(self._engine, expire_on_commit=False) as session:
+            return _downs(session, record.id or 0)
 
-    def give_back(self, record_id: int, won: int, reason: AdjustReason) -> str:
-        """Gives `won` of a settled record back, off its operators by their shares; the transaction's purpose.
+    def _given(self, record: Record, *, added: bool) -> int:
+        """Won that came back of a record: of what was added for a missing tap-off, or of all else."""
+        return -sum(row.delta_won for row in self._downs(record) if _of_added(row) is added)
 
-        The order is guarantor, balance, voucher lots (money.md §3). Raises NothingToAdjustError where the record did
-        not take as much, NotYetError while another correction of it is under way.
-        """
+    def _settled(self, record_id: int) -> Record:
         with Session(self._engine, expire_on_commit=False) as session:
             record = session.get(Record, record_id)
-            if record is None or record.leaf is None or record.code:
-                raise NothingToAdjustError(f"record {record_id} was not settled")
-        given = self._given(record, late=False)
-        lanes = rules.lane_credits(shares_of(record), self._settlement.organisation)
-        left = sum(lanes.values()) - given
-        if not 0 < won <= left:
-            raise NothingToAdjustError(f"record {record_id} credits {left:,} won, not {won:,}")
-        parts = dict(zip(lanes, largest_remainder(won, list(lanes.values())), strict=True))
-        return self._send(self._down(record, won, given, parts, reason), now=self._now())
+        if record is None or record.leaf is None or record.code:
+            raise NothingToAdjustError(f"record {record_id} was not settled")
+        return record
+
+    def room(self, record_id: int) -> dict[int, int]:
+        """What each account that a record credited, at settling or out of its suspense since, can give back still.
+
+        Raises NothingToAdjustError for a record that was not settled.
+        """
+        record = self._settled(record_id)
+        house = self._settlement.organisation
+        left = rules.lane_credits(shares_of(record), house)
+        table = table_of(self._chain_batch(record).table)
+        for allocated in self._allocated_shares(record):
+            for one, won in rules.lane_credits(allocated, house).items():
+                if one in table:  # an account beyond the batch's cannot be named to Credits
+                    left[one] = left.get(one, 0) + won
+        for row in self._downs(record):
+            for one, won in json.loads(row.body)["parts"] if not _of_added(row) else ():
+                left[one] -= won
+        return left
+
+    def _allocated_shares(self, record: Record) -> list[dict[int, int]]:
+        with Session(self._engine) as session:
+            query = select(Correction.body).where(
+                Correction.record_id == record.id,
+                Correction.kind == "allocate",
+                Correction.status == CorrectionStatus.BOOKED,
+            )
+            return [dict(json.loads(body)["shares"]) for body in session.exec(query.order_by(col(Correction.id))).all()]
+
+    def give_back(
+        self,
+        record_id: int,
+        won: int,
+        reason: AdjustReason,
+        *,
+        parts: Mapping[int, int] | None = None,
+        dispute: bytes = b"",
+    ) -> str:
+        """Gives `won` of a settled record back, off its accounts by their shares or as `parts` says (account → won, no
+        more than its `room`); the transaction's purpose.
+
+        dispute: digest of the rider's dispute that it answers; a record gives back once for each. The order is
+        guarantor, balance, voucher lots (money.md §3). Raises NothingToAdjustError where the record did not take as
+        much, NotYetError while another correction of it is under way, CallReverted where the agreement refuses it.
+        """
+        record = self._settled(record_id)
+        if (known := self._given_for(record, dispute)) is not None:
+            return known
+        room = self.room(record_id)
+        left = sum(room.values())
+        if parts is None and 0 < won <= left:
+            parts = dict(zip(room, largest_remainder(won, list(room.values())), strict=True))
+        if parts is None or not 0 < won <= left or won != sum(parts.values()):
+            raise NothingToAdjustError(f"record {record_id} can give back {left:,} won, not {won:,}")
+        if any(not 0 <= part <= room.get(one, 0) for one, part in parts.items()):
+            raise NothingToAdjustError(f"accounts of record {record_id} hold less than is asked of them")
+        given = self._given(record, added=False)
+        return self._send(self._down(record, won, given, parts, reason, dispute=dispute), now=self._now())
+
+    def give_back_added(self, record_id: int, won: int, operator: int, *, dispute: bytes) -> str:
+        """Gives back of what was added for a missing tap-off to `operator`, as `give_back`; the purpose."""
+        record = self._settled(record_id)
+        if (known := self._given_for(record, dispute)) is not None:
+            return known
+        with Session(self._engine) as session:
+            left = added_won(session, record_id)
+        if not 0 < won <= left or operator not in table_of(self._chain_batch(record).table):
+            raise NothingToAdjustError(f"record {record_id} was added {left:,} won that can come back, not {won:,}")
+        given, reason = self._given(record, added=True), AdjustReason.MISSING_TAP_OFF
+        planned = self._down(record, won, given, {operator: won}, reason, dispute=dispute, added=True)
+        return self._send(planned, now=self._now())
+
+    def _given_for(self, record: Record, dispute: bytes) -> str | None:
+        """The purpose of what a record gave back for a dispute already."""
+        for row in self._downs(record) if dispute else ():
+            if json.loads(row.body).get("dispute") == _hex(dispute):
+                self._outbox.ensure_sent(row.reason)
+                return row.reason
+        return None
+
+    def _refused_for(self, record: Record, dispute: bytes) -> int:
+        """How often the agreement refused in a block what a record was to give back for a dispute."""
+        with Session(self._engine) as session:
+            query = select(Correction.body).where(Correction.record_id == record.id, Correction.kind == "adjust_down")
+            bodies = session.exec(query.where(Correction.status == CorrectionStatus.REFUSED)).all()
+        return sum(json.loads(body).get("dispute") == _hex(dispute) for body in bodies)
 
     def _down(
-        self, record: Record, won: int, given_won: int, parts: Mapping[int, int], reason: AdjustReason
+        self,
+        record: Record,
+        won: int,
+        given_won: int,
+        parts: Mapping[int, int],
+        reason: AdjustReason,
+        *,
+        dispute: bytes = b"",
+        added: bool = False,
     ) -> Planned:
         batch = self._chain_batch(record)
         lots = self._lots(record, batch, leaf_of(record.leaf or b""), won)
@@ -156,8 +236,15 @@ class Adjustments(Allocations):
             "delta_won": -won,
             "given_won": given_won,
             "reason": reason.name,
+            "parts": [[one, part] for one, part in sorted(parts.items()) if part],
             "others": self._others(record, parts),
         }
+        if dispute:
+            body["dispute"] = _hex(dispute)
+            if refused := self._refused_for(record, dispute):
+                body["refused_before"] = refused  # another transaction, not the refused one again
+        if added:
+            body["added"] = True
         arguments = [
             sums_word(batch.table, {one: part for one, part in parts.items() if part}),
             lots,
@@ -169,7 +256,10 @@ class Adjustments(Allocations):
 
     def _others(self, record: Record, parts: Mapping[int, int]) -> list[list[int]]:
         """What the operators behind `others` give back of its part: [organisation, -won] each."""
-        behind = rules.behind_others(shares_of(record), self._settlement.organisation)
+        behind: dict[int, int] = {}
+        for shares in (shares_of(record), *self._allocated_shares(record)):
+            for one, won in rules.behind_others(shares, self._settlement.organisation).items():
+                behind[one] = behind.get(one, 0) + won
         if not behind:
             return []
         taken = largest_remainder(parts.get(self._settlement.organisation, 0), list(behind.values()))
@@ -210,3 +300,34 @@ class Adjustments(Allocations):
         if left or len(words) > LOTS_PER_CORRECTION:
             raise NothingToAdjustError(f"{left:,} won of vouchers have no lot to go back to")
         return words
+
+
+def added_won(session: Session, record_id: int) -> int:
+    """What was added to a record for a missing tap-off and has not come back."""
+    query = select(Correction.delta_won).where(
+        Correction.record_id == record_id,
+        Correction.kind == "adjust_up",
+        Correction.status == CorrectionStatus.BOOKED,
+    )
+    added = sum(session.exec(query).all())
+    return added + sum(row.delta_won for row in _downs(session, record_id) if _of_added(row))
+
+
+def _downs(session: Session, record_id: int) -> Sequence[Correction]:
+    """What was given back of a record, or is under way."""
+    query = select(Correction).where(
+        Correction.record_id == record_id,
+        Correction.kind == "adjust_down",
+        Correction.status != CorrectionStatus.REFUSED,
+    )
+    return session.exec(query.order_by(col(Correction.id))).all()
+
+
+def _of_added(row: Correction) -> bool:
+    """Whether something given back was part of what had been added for a missing tap-off."""
+    body = json.loads(row.body)
+    return body["reason"] == AdjustReason.LATE_TAP.name or "added" in body
+
+
+def _hex(value: bytes) -> str:
+    return f"0x{value.hex()}"

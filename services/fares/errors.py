@@ -1,4 +1,4 @@
-"""What can go wrong with a fare: 1xx quotes, 2xx a reader, 3xx clearing, 4xx settlement; taps' signatures WALLET-1xx.
+"""What can go wrong with a fare: 1xx quotes, 2xx readers, 3xx clearing, 4xx settling, 5xx disputes; taps: WALLET-1xx.
 
 FareError                      FARE-000
 ├── QuoteInputError            FARE-100  a fare cannot be priced as it was asked

@@ -47,6 +47,11 @@ TABLES_PER_DISTRIBUTION: Final = 16  # that one distribute or cover takes
 LOTS_PER_CORRECTION: Final = 4  # that one adjust_down names
 BLOCKS_PER_READING: Final = 10_000  # whose events one database transaction takes in: hours of a busy chain
 
+# --- disputes
+MAX_OPEN_DISPUTES: Final = 20  # of one card: every ride of a week at a faulty gate; operators answer each by hand
+MAX_EVIDENCE_BYTES: Final = 16_384  # a page of log lines, or the hashes of what is too long to send
+MAX_CAUSE_LETTERS: Final = 300  # two sentences in each of two languages
+
 # --- a quote
 MAX_DOCUMENT_BYTES: Final = 1 << 20  # a year of one person's legs has about 400 kB
 MAX_NESTING: Final = 8  # a document nests four deep

@@ -38,9 +38,9 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class DayRecord:
-    """A card's last state of a service day, whom it credits (organisation → won), and its journeys. `open_operator`: to
-    whom a missing tap-off after it would be owed, 0 for nobody; he has a place in the batch's table, so that what is
-    added for it can come back from him (Credits.adjust_down)."""
+    """A card's last state of a service day, whom it credits (organisation → won), and its journeys. `owed_later`: to
+    whom a missing tap-off after it would be owed, then the operators of journeys that wait in suspense; they have a
+    place in the batch's table, so that what they get later can come back from them (Credits.adjust_down)."""
 
     last: StoredTap
     increase_won: int
@@ -48,7 +48,7 @@ class DayRecord:
     credits: Mapping[int, int]
     suspense_won: int
     journeys: tuple[CardJourney, ...]
-    open_operator: int = 0
+    owed_later: tuple[int, ...] = ()
 
     @property
     def card(self) -> bytes:
@@ -98,8 +98,12 @@ def day_record(
         raise SettlementError(f"journeys of card 0x{last.state.card.hex()} come to {-suspense} won more than its sums")
     if increase >> CREDIT_BITS:
         raise SettlementError(f"card 0x{last.state.card.hex()}: {increase:,} won in one record")
-    operator = last.tap.operator if last.state.missing_out_won and is_operator(last.tap.operator) else 0
-    return DayRecord(last, increase, last.state.cum_own_won - settled.own_won, credits, suspense, journeys, operator)
+    own_increase = last.state.cum_own_won - settled.own_won
+    waiting = {journey.first_seq for journey in journeys if not journey.explained}
+    later = [last.tap.operator] if last.state.missing_out_won else []
+    later += [one.tap.operator for one in (*opening, *taps) if one.tap.journey.first_seq in waiting]
+    owed = tuple(one for one in dict.fromkeys(later) if is_operator(one))
+    return DayRecord(last, increase, own_increase, credits, suspense, journeys, owed)
 
 
 def journeys_above(
@@ -206,12 +210,10 @@ class PlannedBatch:
 
 
 def accounts(record: DayRecord, credits: Mapping[int, int]) -> set[int]:
-    """The accounts that a record needs in its batch's table: those it credits and, where it leaves room for him, the
-    operator of its open journey."""
-    found = set(credits)
-    if record.open_operator and len(found) < CREDITED_ACCOUNTS:
-        found.add(record.open_operator)
-    return found
+    """The accounts that a record needs in its batch's table: those it credits and, where they leave room, those who are
+    owed something later."""
+    later = [one for one in record.owed_later if one not in credits]
+    return {*credits, *later[: max(0, CREDITED_ACCOUNTS - len(credits))]}
 
 
 class _Packing:

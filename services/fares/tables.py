@@ -12,6 +12,8 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from services.fares.dispute_rules import DisputeStatus
+
 # SQLite counts up only in INTEGER keys, which have 64 bits there anyway.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
@@ -37,14 +39,6 @@ class CorrectionStatus(IntEnum):
     PLANNED = 0
     BOOKED = 1
     REFUSED = 2
-
-
-class DisputeStatus(IntEnum):
-    """OPEN: waits for the operators' evidence · CREDITED: settled for the rider · REJECTED: the charge was right."""
-
-    OPEN = 0
-    CREDITED = 1
-    REJECTED = 2
 
 
 class Certificate(SQLModel, table=True):
@@ -256,19 +250,47 @@ class Correction(SQLModel, table=True):
 
 
 class Dispute(SQLModel, table=True):
-    """A rider's objection to a tap (zeropay.md §7.1); provisional credit if it is still open at `due_at`."""
+    """A rider's dispute of a tap (zeropay.md §7.1). `message` is the digest that the card signed, `document` the signed
+    message, `digest` the disputed state's, `first_seq` its journey's; `organisations` is the JSON list of the operators
+    who may give evidence. Periods run from `received_at`; `delta_won` is what was credited, `cause` the answer."""
 
     __tablename__ = "fare_disputes"
+    __table_args__: ClassVar = (
+        UniqueConstraint("digest", "code"),
+        Index("ix_fare_disputes_card", "card", "first_seq"),
+        Index("ix_fare_disputes_due", "status", "due_at"),
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
-    card: bytes = Field(index=True)
+    message: bytes = Field(unique=True)
+    document: bytes
+    card: bytes
     seq: int = Field(sa_type=BigInteger)
-    kind: str
-    text: str
+    digest: bytes
+    first_seq: int = Field(sa_type=BigInteger)
+    code: str
+    claimed_won: int = Field(sa_type=BigInteger)
+    organisations: str
     opened_at: int = Field(sa_type=BigInteger)
+    received_at: int = Field(sa_type=BigInteger)
+    evidence_due_at: int = Field(sa_type=BigInteger)
     due_at: int = Field(sa_type=BigInteger)
     status: int = DisputeStatus.OPEN
     delta_won: int = Field(default=0, sa_type=BigInteger)
+    cause: str = ""
+    decided_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Evidence(SQLModel, table=True):
+    """What an operator says to a dispute, signed with one of its keys (zeropay.md §7.2); once each."""
+
+    __tablename__ = "fare_dispute_evidence"
+
+    dispute_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="fare_disputes.id")
+    organisation: int = Field(primary_key=True)
+    document: bytes
+    signature: bytes
+    received_at: int = Field(sa_type=BigInteger)
 
 
 class Closing(SQLModel, table=True):

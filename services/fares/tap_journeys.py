@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import groupby, pairwise
 from typing import Any
 
-from contracts.codes import Mode
+from contracts.codes import Mode, RiderClass
 from contracts.messages import FareState
 from services.fares.errors import DistanceError, FareError, UnknownOperatorError, UnknownPlaceError, WrongTariffError
 from services.fares.journeys import place_of
@@ -157,13 +157,32 @@ def _with_penalty(
     journey: Journey, first: StoredTap, before: StoredTap | None, organisations: dict[str, int]
 ) -> Journey:
     """The journey with what its first tap-on collected for the missing tap-off of the journey before (fares.md §12)."""
-    if before is None or before.tap.kind != "IN" or not before.state.missing_out_won:
-        return journey
-    if first.state.tap_time - before.state.tap_time > RECEIVABLE_S:
+    won = collected_won(before, first)
+    if before is None or not won:
         return journey
     operator = f"organisation-{before.tap.operator}"
     organisations[operator] = before.tap.operator
-    return replace(journey, penalty_won=before.state.missing_out_won, penalty_operator=operator)
+    return replace(journey, penalty_won=won, penalty_operator=operator)
+
+
+def collected_won(before: StoredTap | None, first: StoredTap) -> int:
+    """What a journey's first tap-on collects for a missing tap-off of the tap before it (fares.md §12)."""
+    if before is None or before.tap.kind != "IN" or first.state.tap_time - before.state.tap_time > RECEIVABLE_S:
+        return 0
+    return before.state.missing_out_won
+
+
+def tariff_shares(taps: Sequence[StoredTap], rider_class: RiderClass) -> dict[int, int]:
+    """Won per organisation id that the public tariff takes for these taps of one card, whatever their states say; what
+    they collect for an earlier journey is not among it. Raises FareError where tariff or network have no answer."""
+    if not taps:
+        return {}
+    legs, organisations = _legs(taps)
+    shares: dict[str, int] = {}
+    for journey in price(legs, rider_class).journeys:
+        for operator, won in split(journey).items():
+            shares[operator] = shares.get(operator, 0) + won
+    return _by_organisation(shares, organisations)
 
 
 def _judged(

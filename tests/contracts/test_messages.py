@@ -12,11 +12,19 @@ from hypothesis import strategies as st
 
 from contracts.errors import EncodingError
 from contracts.hashing import keccak
-from contracts.messages import CardCertificate, Claim, Credential, FareState, Finality, ReaderCertificate
+from contracts.messages import (
+    CardCertificate,
+    Claim,
+    Credential,
+    DisputeEvidence,
+    FareState,
+    Finality,
+    ReaderCertificate,
+)
 
 CHAIN_IDS = st.integers(1, 2**64)
 ADDRESSES = st.binary(min_size=20, max_size=20)
-BOUND = [FareState, CardCertificate, ReaderCertificate, Credential, Claim]
+BOUND = [FareState, CardCertificate, ReaderCertificate, Credential, Claim, DisputeEvidence]
 
 
 def parts(message: Any) -> list[tuple[str, str]]:

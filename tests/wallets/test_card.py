@@ -17,8 +17,10 @@ from tests.wallets.world import NOW, certificate, offer, reader_certificate
 from wallets import errors as e
 from wallets.card import Price, Staged, TransitCard, claim_instance
 from wallets.credentials import check_credential, sign_claim
+from wallets.disputes import DisputeCode, FareDispute
 from wallets.journal import Journal
 from wallets.presentation import Offer, SignedTap, verify_presentation
+from wallets.statements import StatementError
 from wallets.taps import place_of, service_day_end
 
 
@@ -238,14 +240,56 @@ def test_a_dropped_batch_never_releases_its_signature(card: TransitCard, journal
 def test_a_wrong_price_opens_one_dispute(card: TransitCard) -> None:
     card.accept(offer(won=1_700), NOW)
     tap = card.present().last.tap
-    assert card.review(1, lambda *_: Price(1_700, 0, 0, tap.journey)) is None
-    found = card.review(1, lambda *_: Price(1_550, 0, 0, tap.journey))
+    assert card.review(1, lambda *_: Price(1_700, 0, 0, tap.journey), NOW) is None
+    found = card.review(1, lambda *_: Price(1_550, 0, 0, tap.journey), NOW)
     assert found is not None
     assert (found.charged, found.expected) == ({"charge_won": 1_700}, {"charge_won": 1_550})
-    card.review(1, lambda *_: Price(1_550, 0, 0, tap.journey))
+    assert card.review(1, lambda *_: Price(1_550, 0, 0, tap.journey), NOW + 60) == found
     assert card.disputes() == [found]
     with pytest.raises(e.CardError):
-        card.review(2, lambda *_: Price(0, 0, 0, tap.journey))
+        card.review(2, lambda *_: Price(0, 0, 0, tap.journey), NOW)
+
+
+def test_a_tap_that_took_too_much_is_disputed_over_the_cards_signature(card: TransitCard) -> None:
+    card.accept(offer(won=1_700, state={"cum_own_won": 100}), NOW)
+    state, journey = card.present().last.state, card.present().last.tap.journey
+    found = card.review(1, lambda *_: Price(1_550, 0, 0, journey), NOW + 5)
+    assert found is not None
+    dispute = FareDispute.verified(found.document, w.CHAIN_ID)
+    assert dispute == FareDispute(
+        card.address, 1, w.digest(state), DisputeCode.REFUND_NOT_RECEIVED, 1_700 - 1_550, NOW + 5
+    )
+
+
+def test_a_tap_that_the_voucher_should_have_paid_is_disputed_as_such(card: TransitCard) -> None:
+    card.accept(offer(won=1_550, state={"cum_own_won": 100}), NOW)
+    journey = card.present().last.tap.journey
+    found = card.review(1, lambda *_: Price(1_550, 30, 0, journey), NOW)
+    assert found is not None
+    dispute = FareDispute.verified(found.document, w.CHAIN_ID)
+    assert (dispute.code, dispute.claimed_won) == (DisputeCode.VOUCHER_REFUSED, 70)
+
+
+@pytest.mark.parametrize("price", [(1_700, 0, 0), (1_550, 0, 500)], ids=["too little", "a penalty that may follow"])
+def test_a_tap_that_took_nothing_too_much_is_noted_and_not_disputed(
+    card: TransitCard, price: tuple[int, int, int]
+) -> None:
+    card.accept(offer(won=1_550), NOW)
+    found = card.review(1, lambda *_: Price(*price, card.present().last.tap.journey), NOW)
+    assert found is not None
+    assert found.document == b""
+
+
+def test_a_rider_disputes_a_tap_once_for_each_code(card: TransitCard) -> None:
+    card.accept(offer(won=1_550), NOW)
+    first = card.dispute(1, DisputeCode.GATE_FAULT, 1_550, NOW)
+    assert card.dispute(1, DisputeCode.GATE_FAULT, 1, NOW + 1) == first
+    assert card.dispute(1, DisputeCode.NOT_MY_RIDE, 1_550, NOW) != first
+    assert card.disputes() == []
+    with pytest.raises(e.CardError):
+        card.dispute(2, DisputeCode.GATE_FAULT, 1_550, NOW)
+    with pytest.raises(StatementError):
+        card.dispute(1, DisputeCode.OPERATOR_SPLIT, 1_550, NOW)
 
 
 def test_instances_are_never_given_twice(journal: Journal, tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ def test_every_wallet_prices_its_taps_alike(city: City) -> None:
         card = city.citizens.card(rider.index)
         last = card.present().last
         for seq in range(1, last.state.seq + 1 if last else 1):
-            assert card.review(seq, public_price) is None
+            assert card.review(seq, public_price, 0) is None
             reviewed += 1
         assert card.disputes() == []
     assert reviewed > 2 * RIDERS

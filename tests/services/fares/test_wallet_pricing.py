@@ -15,6 +15,7 @@ from services.fares.reader import Reader
 from services.fares.wallet_pricing import public_price
 from tests.services.fares.world import CHAIN_ID, MORNING, City, card_certificate, key
 from wallets.card import TransitCard
+from wallets.disputes import DisputeCode, FareDispute
 from wallets.journal import Journal
 from wallets.presentation import Offer
 from wallets.taps import context
@@ -62,10 +63,14 @@ def altered(city: City, card: TransitCard, reader: str, offer: Offer, *, more: d
 
 def test_taps_of_honest_readers_are_what_the_tariff_says(city: City, card: TransitCard) -> None:
     ride(city, card)
-    assert [card.review(seq, public_price) for seq in (1, 2, 3, 4)] == [None] * 4
+    assert [card.review(seq, public_price, MORNING) for seq in (1, 2, 3, 4)] == [None] * 4
     assert card.disputes() == []
 
 
+CLAIMS = {
+    "charge": (DisputeCode.REFUND_NOT_RECEIVED, 100),
+    "charge that no voucher may pay": (DisputeCode.VOUCHER_REFUSED, 50),
+}
 OVERCHARGES = {
     "charge": {"charge_won": 100, "cum_won": 100, "taken_won": 100},
     "charge that no voucher may pay": {"cum_own_won": 50},
@@ -82,14 +87,16 @@ def test_a_reader_that_overcharges_is_disputed(city: City, card: TransitCard, fa
     more = OVERCHARGES[fault]
     honest = off.offer(card.present(), "OUT", MORNING + 1_860)
     card.accept(altered(city, card, "강남:2호선", honest, more=more), MORNING + 1_860)
-    assert card.review(1, public_price) is None
-    dispute = card.review(2, public_price)
+    assert card.review(1, public_price, MORNING) is None
+    dispute = card.review(2, public_price, MORNING)
     assert dispute is not None
     named = {"own_won" if name == "cum_own_won" else name for name in more} - {"cum_won"}
     assert set(dispute.charged) == set(dispute.expected) == named
     assert all(int(dispute.charged[name]) > int(dispute.expected[name]) for name in named)
+    signed = FareDispute.verified(dispute.document, CHAIN_ID) if dispute.document else None
+    assert (signed and (signed.code, signed.claimed_won)) == CLAIMS.get(fault)
     assert card.disputes() == [dispute]
-    assert card.review(2, public_price) == dispute
+    assert card.review(2, public_price, MORNING) == dispute
     assert card.disputes() == [dispute]
 
 
